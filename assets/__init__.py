@@ -1,0 +1,1 @@
+"""Dagster: assets, checks, schedules and resources. No decision lives here."""

@@ -1,0 +1,221 @@
+"""Put the parts together as the settings say. Heavy libraries are imported by the function that needs them."""
+
+import os
+import socket
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from controlplane.documents import read_document, validate
+from controlplane.model.errors import ControlplaneError, InvalidInput, Place, Problem
+from controlplane.settings import (
+    InventoryFile,
+    InventoryTargets,
+    KafkaSource,
+    PrometheusSource,
+    RecordedSource,
+    Secret,
+    Settings,
+)
+
+if TYPE_CHECKING:
+    from controlplane.eventlog.log import EventLog
+    from controlplane.model.prices import PriceBook
+    from controlplane.notify.outbox import DeliveryReport
+    from controlplane.rules.load import Loaded
+    from controlplane.telemetry.collector import Collector
+    from controlplane.telemetry.store import SampleStore
+    from controlplane.tick.plane import ControlPlane, InventorySource
+
+CONFIG = "controlplane.yaml"
+
+
+class NoSettings(ControlplaneError):
+    """There is no configuration where one is needed."""
+
+
+def settings_path(given: Path | None = None) -> Path | None:
+    """The settings file: the one given, else CONTROLPLANE_CONFIG, else ./controlplane.yaml if it exists."""
+    if given is not None:
+        return given
+    named = os.environ.get("CONTROLPLANE_CONFIG")
+    if named:
+        return Path(named)
+    here = Path(CONFIG)
+    return here if here.exists() else None
+
+
+def load_settings(given: Path | None = None) -> Settings:
+    """Read and check the settings; relative paths in them are relative to the file. Defaults where there is none.
+
+    CONTROLPLANE_HOME overrides `home`.
+    """
+    path = settings_path(given)
+    if path is None:
+        return _at_home(Settings(), Path.cwd())
+    document = read_document(path)
+    if document.data is None:
+        return _at_home(Settings(), path.resolve().parent)
+    return _at_home(validate(document, Settings), path.resolve().parent)
+
+
+def _at_home(settings: Settings, base: Path) -> Settings:
+    home = os.environ.get("CONTROLPLANE_HOME")
+    anchored: Settings = _anchored(settings, base)
+    return anchored.model_copy(update={"home": Path(home).absolute()}) if home else anchored
+
+
+def _anchored(value: Any, base: Path) -> Any:
+    """The same settings with every relative path, however deep inside, relative to `base`."""
+    if isinstance(value, Path):
+        return base / value.expanduser()
+    if isinstance(value, BaseModel):
+        return value.model_copy(update={name: _anchored(inner, base) for name, inner in value})
+    if isinstance(value, tuple):
+        return tuple(_anchored(inner, base) for inner in value)
+    if isinstance(value, dict):
+        return {key: _anchored(inner, base) for key, inner in value.items()}
+    return value
+
+
+def events_url(settings: Settings) -> str:
+    """SQLAlchemy URL of the event store."""
+    if isinstance(settings.events, Secret):
+        return settings.events.read()
+    return settings.events or f"sqlite:///{settings.home.absolute() / 'events.db'}"
+
+
+def open_log(settings: Settings) -> "EventLog":
+    """The event log of the settings, created where there is none; its archives are in the home directory."""
+    from controlplane.eventlog.log import EventLog
+
+    return EventLog.open(events_url(settings), archives=settings.archive)
+
+
+def open_store(settings: Settings, on_set_aside: Callable[[Path, str], None] | None = None) -> "SampleStore":
+    """The telemetry store of the settings; nothing is opened yet."""
+    from controlplane.telemetry.store import SampleStore
+
+    return SampleStore(settings.home / "telemetry.duckdb", step=settings.step, on_set_aside=on_set_aside)
+
+
+def load_rule_set(settings: Settings) -> "Loaded":
+    """The rules of the enabled packs and of further folders, with the problems of those that can't be used."""
+    from controlplane.rules.load import Loaded, load_rules, read_rule_texts
+
+    texts, problems = read_rule_texts(settings.platforms, settings.rules)
+    loaded = load_rules(texts)
+    return Loaded(loaded.rules, (*problems, *loaded.problems))
+
+
+def load_prices(settings: Settings, platforms: Sequence[str]) -> tuple[dict[str, "PriceBook"], list[Problem]]:
+    """Price books by pack: the user's, else the shipped one; one that can't be read is a problem of its pack only."""
+    from controlplane.costs import read_price_book
+
+    books: dict[str, PriceBook] = {}
+    problems: list[Problem] = []
+    shipped = resources.files("fixtures")
+    for platform in platforms:
+        try:
+            if platform in settings.prices:
+                books[platform] = read_price_book(settings.prices[platform])
+                continue
+            with resources.as_file(shipped / platform / "prices.yaml") as path:
+                if path.is_file():
+                    books[platform] = read_price_book(path)
+        except InvalidInput as error:
+            problems += error.problems
+    return books, problems
+
+
+def collectors(settings: Settings, loaded: "Loaded") -> list["Collector"]:
+    """The sources of samples."""
+    step_ms = round(settings.step.total_seconds() * 1000)
+    made: list[Collector] = []
+    for source in settings.sources:
+        if isinstance(source, PrometheusSource):
+            from controlplane.telemetry.prometheus import PrometheusCollector
+
+            wanted = [
+                (platform, signal)
+                for platform, signal in loaded.rules.signals
+                if signal.prometheus is not None and (source.platforms is None or platform in source.platforms)
+            ]
+            made.append(PrometheusCollector(source, wanted, step_ms))
+        elif isinstance(source, KafkaSource):
+            from controlplane.telemetry.kafka import KafkaCollector
+
+            made.append(KafkaCollector(source, step_ms))
+        elif isinstance(source, RecordedSource):
+            from controlplane.telemetry.recorded import RecordedCollector
+
+            made.append(RecordedCollector(source, step_ms))
+    return made
+
+
+def inventories(settings: Settings) -> list["InventorySource"]:
+    """The sources of resources."""
+    from controlplane.telemetry import inventory
+
+    made: list[InventorySource] = []
+    for source in settings.sources:
+        if isinstance(source, InventoryFile):
+            made.append(inventory.InventoryFile(source))
+        elif isinstance(source, InventoryTargets):
+            made.append(inventory.InventoryTargets(source))
+    return made
+
+
+def control_plane(settings: Settings) -> "ControlPlane":
+    """Everything a tick needs; problems of rules and prices are kept in it, not raised."""
+    from controlplane.tick.plane import ControlPlane
+
+    settings.home.mkdir(parents=True, exist_ok=True)
+    loaded = load_rule_set(settings)
+    platforms = sorted({placed.platform for placed in loaded.rules.rules} | set(settings.platforms))
+    books, problems = load_prices(settings, platforms)
+    set_aside: list[tuple[Path, str]] = []
+    return ControlPlane(
+        log=open_log(settings),
+        store=open_store(settings, lambda path, error: set_aside.append((path, error))),
+        home=settings.home,
+        step_ms=round(settings.step.total_seconds() * 1000),
+        rules=loaded.rules,
+        rule_problems=(*loaded.problems, *problems),
+        collectors=collectors(settings, loaded),
+        inventories=inventories(settings),
+        prices=books,
+        notify=settings.notify,
+        environment=settings.environment,
+        set_aside=set_aside,
+    )
+
+
+def deliver(settings: Settings, log: "EventLog") -> "DeliveryReport":
+    """Send what is due in the outbox by the routes of the settings."""
+    from controlplane.eventlog.projections import OUTBOX
+    from controlplane.notify.channels import load_channels
+    from controlplane.notify.outbox import deliver as send
+
+    notify = settings.notify
+    channels = load_channels(notify.routes, timeout=notify.timeout, strict=False)
+    holder = f"{socket.gethostname()}/{os.getpid()}"
+    return send(
+        log,
+        channels,
+        outbox=OUTBOX,
+        now=lambda: datetime.now(UTC),
+        holder=holder,
+        max_age=notify.max_age,
+    )
+
+
+def missing_settings(path: Path | None) -> NoSettings:
+    """The error for a command that can't do without settings."""
+    shown = path or Path(CONFIG)
+    place = Place(str(shown))
+    return NoSettings(str(Problem(place, "there is no configuration", "Write one with `controlplane init`")))

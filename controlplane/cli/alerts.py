@@ -1,0 +1,113 @@
+"""`controlplane alerts`, `ack`, `unack`: what fires now, and who has taken it."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from controlplane.cli.output import (
+    actor,
+    config_option,
+    console,
+    json_option,
+    moment,
+    pick,
+    print_json,
+    severity_text,
+    table,
+    tell,
+)
+from controlplane.cli.stores import event_log, warn_if_stale
+
+if TYPE_CHECKING:
+    from controlplane.eventlog.log import EventLog
+
+_RANK = {"critical": 0, "warning": 1, "info": 2}
+
+
+@click.command()
+@click.option("--pending", is_flag=True, help="Pending alerts too.")
+@json_option
+@config_option
+def alerts(*, pending: bool, as_json: bool, config: Any) -> None:
+    """Active alerts, the worst first."""
+    from controlplane.eventlog.projections import ALERTS
+    from controlplane.present import alert_json, condition, measured
+
+    with event_log(config) as (log, settings):
+        found = [alert for alert in log.rows(ALERTS).values() if pending or alert.state.value != "pending"]
+        readings = log.readings()
+        warn_if_stale(log, settings)
+    found.sort(key=lambda alert: (_RANK[alert.severity.value], alert.active_at, alert.id))
+    if as_json:
+        print_json([alert_json(alert, readings.get(alert.id)) for alert in found])
+        return
+    if not found:
+        tell("No active alerts.")
+        return
+    rows = [
+        (
+            severity_text(alert.severity.value),
+            alert.state.value,
+            moment(alert.active_at),
+            alert.summary,
+            measured(readings[alert.id].value if alert.id in readings else alert.value, alert.unit, alert.threshold),
+            condition(alert.threshold, alert.unit),
+            alert.acknowledged.actor if alert.acknowledged else "–",
+            alert.id,
+        )
+        for alert in found
+    ]
+    columns = ("Severity", "State", "Since", "What", "Now", "Threshold", "Taken by", "Id")
+    console().print(table("Active alerts", columns, rows, right=("Now",), whole=("Severity", "State", "Since", "Id")))
+
+
+@click.command()
+@click.argument("alert")
+@click.option("--note", default="", help="What you are doing about it.")
+@json_option
+@config_option
+def ack(*, alert: str, note: str, as_json: bool, config: Any) -> None:
+    """Acknowledge an alert: you take it. The id, or enough of its beginning, is in `controlplane alerts`.
+
+    You are CONTROLPLANE_ACTOR, or your login name.
+    """
+    from controlplane.operator import ActionRefused, Operator
+
+    who = actor()
+    with event_log(config) as (log, _):
+        chosen = _active(log, alert)
+        try:
+            done = Operator(log).acknowledge(chosen, actor=who, note=note, now=datetime.now(UTC))
+        except ActionRefused as refused:
+            raise click.ClickException(str(refused)) from None
+    if as_json:
+        print_json({"alert": chosen, "acknowledged_by": who, "changed": done is not None})
+    else:
+        tell(f"{chosen} acknowledged by {who}" if done else f"{who} has {chosen} already")
+
+
+@click.command()
+@click.argument("alert")
+@json_option
+@config_option
+def unack(*, alert: str, as_json: bool, config: Any) -> None:
+    """Take an acknowledgement back."""
+    from controlplane.operator import ActionRefused, Operator
+
+    with event_log(config) as (log, _):
+        chosen = _active(log, alert)
+        try:
+            done = Operator(log).undo_acknowledge(chosen, actor=actor(), now=datetime.now(UTC))
+        except ActionRefused as refused:
+            raise click.ClickException(str(refused)) from None
+    if as_json:
+        print_json({"alert": chosen, "acknowledged_by": None, "changed": done is not None})
+    else:
+        tell(f"acknowledgement of {chosen} withdrawn" if done else f"nobody has taken {chosen}")
+
+
+def _active(log: "EventLog", given: str) -> str:
+    from controlplane.eventlog.projections import ALERTS
+
+    return pick(given, log.rows(ALERTS), "active alert", "it may have ended; see `controlplane alerts`")

@@ -1,0 +1,98 @@
+"""`controlplane recommendations`: what to do, what it costs, and the whole record behind one of them."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from controlplane.cli.output import (
+    config_option,
+    console,
+    json_option,
+    pick,
+    print_json,
+    table,
+    tell,
+)
+from controlplane.cli.stores import event_log, warn_if_stale
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+MARKS = {True: "✓", False: "✗", None: "?"}
+
+
+@click.group(invoke_without_command=True)
+@click.option("--all", "everything", is_flag=True, help="Withdrawn, expired and decided ones too.")
+@json_option
+@config_option
+@click.pass_context
+def recommendations(context: click.Context, *, everything: bool, as_json: bool, config: Any) -> None:
+    """Open recommendations with their cost; `show` prints everything about one."""
+    from controlplane.eventlog.projections import RECOMMENDATIONS
+    from controlplane.present import recommendation_json
+
+    if context.invoked_subcommand is not None:
+        if everything or as_json:
+            raise click.UsageError(f"--all and --json belong to the list, or behind {context.invoked_subcommand}")
+        return
+    with event_log(config) as (log, settings):
+        rows = sorted(log.rows(RECOMMENDATIONS).values(), key=lambda row: (row.at, row.id))
+        warn_if_stale(log, settings)
+    documents = [recommendation_json(row) for row in rows if everything or row.open]
+    if as_json:
+        print_json(documents)
+    elif documents:
+        list_recommendations(console(), documents)
+    else:
+        hidden = len(rows) - len(documents)
+        tell("No open recommendations." + (f" {hidden} are closed; --all shows them." if hidden else ""))
+
+
+@recommendations.command()
+@click.argument("recommendation")
+@json_option
+@config_option
+def show(*, recommendation: str, as_json: bool, config: Any) -> None:
+    """The full record of one recommendation, by its id or enough of the beginning of it."""
+    from controlplane.eventlog.projections import RECOMMENDATIONS
+    from controlplane.present import recommendation_json
+
+    with event_log(config) as (log, _):
+        rows = log.rows(RECOMMENDATIONS)
+    remedy = "see `controlplane recommendations --all`"
+    row = rows[pick(recommendation, rows, "recommendation", remedy)]
+    if as_json:
+        print_json(recommendation_json(row))
+    else:
+        from controlplane.cli.record import print_record
+
+        print_record(console(), row)
+
+
+def list_recommendations(out: "Console", documents: list[dict[str, Any]]) -> None:
+    """Recommendations (`present.recommendation_json`) as a table: what, from → to, and the money."""
+    rows = []
+    for item in documents:
+        cost = item["cost"]
+        rows.append(
+            (
+                (item["title"], f"{item['from']} → {item['to']}"),
+                money(cost["per_month"]),
+                money(cost["one_off"]),
+                [f"{MARKS[s['ok']]} {s['loss']}" for s in item["survives"]] or "–",
+                item["status"],
+                item["id"],
+            )
+        )
+    columns = ("Recommendation", "Per month", "One-off", "Survives the loss of", "Status", "Id")
+    whole = ("Per month", "One-off", "Status", "Id")
+    out.print(table("Recommendations", columns, rows, right=("Per month", "One-off"), whole=whole))
+
+
+def money(amount: str | None) -> str:
+    """A decimal string as people write money; None is `unknown`."""
+    from decimal import Decimal
+
+    from controlplane.model.money import human_money
+
+    return human_money(None if amount is None else Decimal(amount))

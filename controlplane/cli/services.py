@@ -1,0 +1,150 @@
+"""`controlplane tick`, `deliver` and `up`: do the work once, or keep doing it."""
+
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from controlplane.cli.output import config_option, console, finish, json_option, print_json, table, tell
+from controlplane.cli.stores import event_log
+from controlplane.model.units import many
+
+if TYPE_CHECKING:
+    from controlplane.notify.outbox import DeliveryReport
+    from controlplane.settings import Settings
+    from controlplane.tick import TickReport
+
+
+@click.command()
+@click.option("--at", help="Telemetry time to catch up with, such as 2026-03-12T20:00:00Z [default: now].")
+@click.option("--no-deliver", is_flag=True, help="Leave the messages in the outbox.")
+@json_option
+@config_option
+def tick(*, at: str | None, no_deliver: bool, as_json: bool, config: Any) -> None:
+    """Do one tick: collect, evaluate, recommend and tell. A missed tick is caught up."""
+    from controlplane import bootstrap
+    from controlplane.tick import tick as run
+
+    until = _instant(at)
+    path = bootstrap.settings_path(config)
+    if path is None:
+        raise bootstrap.missing_settings(path)
+    settings = bootstrap.load_settings(path)
+    if until > datetime.now(UTC) + timedelta(minutes=1) and not _recorded_only(settings):
+        raise click.BadParameter("lies in the future: no source has answers for it", param_hint="--at")
+    plane = bootstrap.control_plane(settings)
+    for problem in plane.rule_problems:
+        tell(str(problem), err=True)
+    with plane.log:
+        with console(stderr=True).status("catching up"):
+            report = run(plane, until)
+        sent = None if no_deliver else bootstrap.deliver(settings, plane.log)
+    failed = [f"{got.source}: {error}" for got in report.collected for error in got.failures]
+    failed += [got.error for got in report.inventories if got.error]
+    if as_json:
+        problems = [str(problem) for problem in plane.rule_problems]
+        print_json({**asdict(report), "rule_problems": problems, "delivered": sent and asdict(sent)})
+    else:
+        _show(report, sent)
+        for error in failed:
+            tell(error, err=True)
+    finish(1 if failed or plane.rule_problems or (sent is not None and sent.errors) else 0)
+
+
+def _show(report: "TickReport", sent: "DeliveryReport | None") -> None:
+    rows = [
+        (got.source, f"{got.rows:,}", f"{got.series:,}", "; ".join(got.failures) or "ok") for got in report.collected
+    ]
+    rows += [(got.source, many(got.resources, "resource"), "–", got.error or "ok") for got in report.inventories]
+    console().print(table("Sources", ("Source", "Samples", "Series", "State"), rows, right=("Samples", "Series")))
+    for done in report.decided:
+        tell(
+            f"{many(done.steps, 'step')}: {done.fired} fired, {done.resolved} resolved, {done.pending} pending; "
+            f"{many(done.proposed, 'recommendation')}, {many(done.notifications, 'message')} queued"
+        )
+    if sent is not None:
+        _told(sent)
+
+
+@click.command()
+@json_option
+@config_option
+def deliver(*, as_json: bool, config: Any) -> None:
+    """Send what is due in the outbox; exit 1 where a route failed."""
+    from controlplane import bootstrap
+
+    with event_log(config) as (log, settings), console(stderr=True).status("sending"):
+        report = bootstrap.deliver(settings, log)
+    if as_json:
+        print_json(asdict(report))
+    else:
+        _told(report)
+    finish(1 if report.errors else 0)
+
+
+def _told(sent: "DeliveryReport") -> None:
+    tell(
+        f"{many(sent.delivered, 'message')} delivered, {sent.failed} to be retried, {sent.dead_lettered} given up, "
+        f"{sent.left} waiting"
+    )
+    for route, error in sorted(sent.errors.items()):
+        tell(f"{route}: {error}", err=True)
+
+
+@click.command()
+@click.option(
+    "--port",
+    default=3000,
+    show_default=True,
+    type=click.IntRange(1, 65_535),
+    help="Port of Dagster's pages, on loopback.",
+)
+@click.option("--no-tui", is_flag=True, help="Services only, until interrupted.")
+@config_option
+def up(*, port: int, no_tui: bool, config: Any) -> None:
+    """Start Dagster (schedule, runs, asset graph) and the on-call terminal on your configuration."""
+    from controlplane import bootstrap
+    from controlplane.services import Services, orderly_end
+
+    path = bootstrap.settings_path(config)
+    if path is None or not path.exists():
+        raise bootstrap.missing_settings(path)
+    settings = bootstrap.load_settings(path)
+    busy = console(stderr=True).status("starting Dagster")
+    with orderly_end(), busy, Services(settings, path.resolve(), port) as services:
+        busy.stop()
+        tell(f"Dagster: http://127.0.0.1:{port} · logs in {services.logs}", err=True)
+        try:
+            if no_tui or not sys.stdout.isatty():
+                services.wait()
+            else:
+                from controlplane.cli.terminal import open_terminal
+
+                with bootstrap.open_log(settings) as log:
+                    open_terminal(log, settings)
+            services.check()
+        finally:
+            busy.update("ending Dagster")
+            busy.start()
+
+
+def _recorded_only(settings: "Settings") -> bool:
+    from controlplane.settings import InventoryFile, RecordedSource
+
+    return all(isinstance(source, RecordedSource | InventoryFile) for source in settings.sources)
+
+
+def _instant(text: str | None) -> datetime:
+    if text is None:
+        return datetime.now(UTC)
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} is not a time; write it like 2026-03-12T20:00:00Z", param_hint="--at"
+        ) from None
+    if at.tzinfo is None:
+        raise click.BadParameter(f"{text!r} has no zone; add Z for UTC", param_hint="--at")
+    return at.astimezone(UTC)

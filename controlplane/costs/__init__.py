@@ -1,0 +1,7 @@
+"""Price books and priced changes; an unknown price stays unknown. Pure."""
+
+from controlplane.costs.book import parse_price_book, read_price_book
+from controlplane.model.prices import PriceBook, free_line, gb_per_month
+from controlplane.model.recommendations import total
+
+__all__ = ["PriceBook", "free_line", "gb_per_month", "parse_price_book", "read_price_book", "total"]

@@ -1,0 +1,1 @@
+"""The append-only event log: append, read, verify, and projections in the same transaction."""

@@ -1,0 +1,193 @@
+"""Projections: what the log says now, as rows that a pure fold keeps up to date.
+
+Raise `version` whenever a fold or its model changes: the rows are then rebuilt when the log is opened.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel
+
+from controlplane.eventlog.folds import (
+    alert_key,
+    delivery_key,
+    fold_alert,
+    fold_delivery,
+    fold_incident,
+    fold_outbox,
+    fold_recommendation,
+    fold_resource,
+    fold_rule,
+    fold_rule_set,
+    fold_source,
+    fold_tick,
+    recommendation_key,
+    resource_key,
+)
+from controlplane.model.alerts import Alert
+from controlplane.model.events import Event
+from controlplane.model.notifications import Delivery, Incident
+from controlplane.model.payloads import (
+    AcknowledgementWithdrawn,
+    AlertAcknowledged,
+    AlertDropped,
+    AlertFired,
+    AlertHeld,
+    AlertNoData,
+    AlertPending,
+    AlertResolved,
+    AlertReturned,
+    IncidentChanged,
+    NotificationDeadLettered,
+    NotificationDelivered,
+    NotificationFailed,
+    NotificationQueued,
+    NotificationSuppressed,
+    RecommendationExpired,
+    RecommendationProposed,
+    RecommendationRevised,
+    RecommendationWithdrawn,
+    ResourceAdded,
+    ResourceChanged,
+    ResourceRemoved,
+    RuleFailed,
+    RuleRecovered,
+    RuleSetActivated,
+    SamplesIngested,
+    SourceFailed,
+    SourceRecovered,
+    TickCompleted,
+)
+from controlplane.model.recommendations import Recommendation
+from controlplane.model.rules import Model
+from controlplane.model.views import DeliveryRecord, KnownResource, RuleHealth, SourceHealth
+
+T = TypeVar("T", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Projection(Generic[T]):
+    """Rows of `model` by key, made of the events whose payload is one of `payloads`."""
+
+    name: str
+    version: int
+    model: type[T]
+    payloads: tuple[type[Model], ...]
+    key: Callable[[Any], str | None]
+    """The row that a payload changes; None = none."""
+    fold: Callable[[T | None, Event], T | None]
+    """The row after an event; None = there is none. Pure, and it decides by the event alone."""
+    keep: int | None = None
+    """Bound on the rows: those of highest `rank` stay. A fold must neither lower a rank nor delete such rows."""
+    rank: Callable[[T], int] | None = None
+
+    def keys(self, event: Event) -> Iterable[str]:
+        """Keys of the rows that `event` may change."""
+        key = self.key(event.payload) if isinstance(event.payload, self.payloads) else None
+        return () if key is None else (key,)
+
+    @property
+    def types(self) -> frozenset[str]:
+        """Type names of the events that it reads."""
+        return frozenset(payload.model_fields["type"].default for payload in self.payloads)
+
+
+_DELIVERY_EVENTS = (
+    NotificationQueued,
+    NotificationSuppressed,
+    NotificationDelivered,
+    NotificationFailed,
+    NotificationDeadLettered,
+)
+_ALERT_EVENTS = (
+    AlertPending,
+    AlertFired,
+    AlertNoData,
+    AlertHeld,
+    AlertReturned,
+    AlertResolved,
+    AlertDropped,
+    AlertAcknowledged,
+    AcknowledgementWithdrawn,
+)
+
+ALERTS = Projection("alerts", 1, Alert, _ALERT_EVENTS, alert_key, fold_alert)
+"""Pending, firing and nodata alerts by alert id."""
+
+RECOMMENDATIONS = Projection(
+    "recommendations",
+    1,
+    Recommendation,
+    (RecommendationProposed, RecommendationRevised, RecommendationWithdrawn, RecommendationExpired),
+    recommendation_key,
+    fold_recommendation,
+)
+"""Every recommendation by id, whatever its status."""
+
+SOURCES = Projection(
+    "sources",
+    1,
+    SourceHealth,
+    (SamplesIngested, SourceFailed, SourceRecovered),
+    lambda payload: payload.source,
+    fold_source,
+)
+"""Health of every source by name."""
+
+RESOURCES = Projection(
+    "resources",
+    1,
+    KnownResource,
+    (ResourceAdded, ResourceChanged, ResourceRemoved),
+    resource_key,
+    fold_resource,
+)
+"""Resources by `platform/id`, each with the inventory that last told of it."""
+
+INCIDENTS = Projection("incidents", 1, Incident, (IncidentChanged,), lambda payload: payload.incident.id, fold_incident)
+"""Open incidents by id; an incident in which nothing fires is gone."""
+
+OUTBOX = Projection("outbox", 1, Delivery, _DELIVERY_EVENTS, delivery_key, fold_outbox)
+"""Deliveries by id that are still to be sent."""
+
+DELIVERIES = Projection(
+    "deliveries",
+    1,
+    DeliveryRecord,
+    _DELIVERY_EVENTS,
+    delivery_key,
+    fold_delivery,
+    keep=1000,
+    rank=lambda record: record.position,
+)
+"""Last state of the 1,000 deliveries that were queued last, by id."""
+
+RULES = Projection(
+    "rules",
+    1,
+    RuleHealth,
+    (RuleFailed, RuleRecovered),
+    lambda payload: f"{payload.rule}/{payload.source}",
+    fold_rule,
+)
+"""Rules that can't be evaluated, by `rule/source`; a healthy rule has no row."""
+
+TICK = Projection("tick", 1, TickCompleted, (TickCompleted,), lambda _: "tick", fold_tick)
+"""One row, `tick`: the last tick."""
+
+RULE_SET = Projection("rule_set", 1, RuleSetActivated, (RuleSetActivated,), lambda _: "rule_set", fold_rule_set)
+"""One row, `rule_set`: the rules in force."""
+
+PROJECTIONS: tuple[Projection[Any], ...] = (
+    ALERTS,
+    RECOMMENDATIONS,
+    SOURCES,
+    RESOURCES,
+    INCIDENTS,
+    OUTBOX,
+    DELIVERIES,
+    RULES,
+    TICK,
+    RULE_SET,
+)

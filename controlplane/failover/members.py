@@ -1,0 +1,249 @@
+"""The members of a database cluster when its primary was lost: positions, lags, and who may take over."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import polars as pl
+
+from controlplane.history import History, last, ms
+from controlplane.model.errors import AdviceError
+from controlplane.model.labels import printable
+from controlplane.model.methods import Primary
+from controlplane.model.resources import Inventory, Resource
+from controlplane.model.time import human_duration, to_ms
+from controlplane.model.units import human
+
+WAL = "postgresql.wal.position"
+LAG = "postgresql.replication.lag"
+SYNCHRONOUS = "postgresql.replication.synchronous"
+SIGNALS = (WAL, LAG, SYNCHRONOUS)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member of the cluster; what isn't measured is None."""
+
+    resource: Resource
+    position: float | None
+    """Last known WAL position in bytes."""
+    seen_ms: int | None
+    """Its newest sample of any signal."""
+    lag_seconds: float | None
+    """Replication lag when the primary was last seen; later it grows even though nothing is written."""
+    synchronous: bool
+
+    @property
+    def name(self) -> str:
+        """Its name in the cluster manager."""
+        return self.resource.attributes.get("member", self.resource.id)
+
+    @property
+    def shown(self) -> str:
+        """The same, safe to print."""
+        return printable(self.name, 80)
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A cluster that lost its primary."""
+
+    name: str
+    lost: Member
+    others: tuple[Member, ...]
+    unknown: tuple[str, ...]
+    """Hosts that report for the cluster but aren't in the inventory."""
+    gone_ms: int
+    """When the primary was last seen as such."""
+    write_rate: float
+    """By/s of WAL that the primary wrote before it was lost."""
+
+    @property
+    def shown(self) -> str:
+        """The cluster's name, safe to print."""
+        return printable(self.name, 80)
+
+    def behind(self, member: Member) -> float | None:
+        """Bytes of WAL of the primary's last known position that the member hasn't got."""
+        if member.position is None or self.lost.position is None:
+            return None
+        return max(0.0, self.lost.position - member.position)
+
+    def loss_bytes(self, member: Member, ttl: timedelta) -> float | None:
+        """Bound of what is lost: what is missing, and what may have been written unseen within the time to live."""
+        behind = self.behind(member)
+        return None if behind is None else behind + self.write_rate * ttl.total_seconds()
+
+    def loss_time(self, member: Member, ttl: timedelta) -> timedelta | None:
+        """The same in time: the lag when the primary was last seen, and the time to live."""
+        return None if member.lag_seconds is None else timedelta(seconds=member.lag_seconds) + ttl
+
+
+def read_cluster(history: History, p: Primary, inventory: Inventory) -> Cluster:
+    """The alert's cluster; AdviceError where its members or their positions aren't known."""
+    name = history.label("cluster")
+    resources = tuple(
+        resource
+        for resource in inventory.of(history.alert.platform, cluster=name)
+        if p.role is None or resource.role == p.role
+    )
+    shown = printable(name, 80)
+    if not resources:
+        role = f" and role {p.role}" if p.role else ""
+        raise AdviceError(
+            f"the inventory has no resource with cluster {shown}{role}, so nobody can be named to take over"
+        )
+    where = {"cluster": name}
+    wal = history.of(WAL, "host", fold="max", where=where)
+    lags = history.of(LAG, "host", fold="max", where=where)
+    synchronous = history.of(SYNCHRONOUS, "host", fold="max", where=where)
+    if wal.is_empty():
+        raise AdviceError(
+            f"{WAL} of cluster {shown} has no sample before {history.at:%Y-%m-%d %H:%M:%S} UTC, so what each member "
+            "has got isn't known and a failover could lose data. Check the source and its labels cluster and host"
+        )
+    names = _names(resources)
+    keyed = {
+        signal: _by_member(frame, names) for signal, frame in ((WAL, wal), (LAG, lags), (SYNCHRONOUS, synchronous))
+    }
+    if keyed[WAL].is_empty():
+        raise AdviceError(
+            f"none of the hosts that report {WAL} for cluster {shown} is in the inventory. Give its resources the id "
+            "or host that the label host has"
+        )
+    was = _primary(resources, keyed[WAL], keyed[LAG], shown)
+    lost_wal = keyed[WAL].filter(pl.col("host") == was.id)
+    # Its series may go on with the last position; what counts is what it wrote while it still was the primary.
+    began = to_ms(history.alert.active_at)
+    written = lost_wal.filter(pl.col("ts") <= began)
+    gone_ms = min(began, _newest(lost_wal) or began)
+    members = {resource.id: _member(resource, keyed, gone_ms) for resource in resources}
+    return Cluster(
+        name=name,
+        lost=members[was.id],
+        others=tuple(member for name_, member in members.items() if name_ != was.id),
+        unknown=tuple(sorted(set(wal["host"].unique().to_list()) - set(names) - {""})),
+        gone_ms=gone_ms,
+        write_rate=_write_rate(written, ms(p.rate_over)),
+    )
+
+
+def writes_still(history: History, cluster: Cluster) -> bool:
+    """Whether the old primary's position moved after the alert's condition began, so that it isn't lost at all."""
+    began = to_ms(history.alert.active_at)
+    wal = _by_member(
+        history.of(WAL, "host", fold="max", where={"cluster": cluster.name}), _names((cluster.lost.resource,))
+    )
+    before = last(wal.filter(pl.col("ts") <= began))
+    after = last(wal.filter(pl.col("ts") > began))
+    return bool(after.height and before.height and after["value"][0] > before["value"][0])
+
+
+def refusal(cluster: Cluster, member: Member, p: Primary, at_ms: int) -> str | None:
+    """Why a member may not take over; None where it may (Patroni's tests, as far as samples tell)."""
+    tags = member.resource.attributes
+    if tags.get("nofailover", "").lower() == "true":
+        return "its tag nofailover excludes it"
+    if member.seen_ms is None:
+        return "it has never sent a sample"
+    silent = timedelta(milliseconds=at_ms - member.seen_ms)
+    if silent > p.reachable_within:
+        return f"no sample for {human_duration(silent)}, longer than {human_duration(p.reachable_within)}"
+    behind = cluster.behind(member)
+    if behind is None:
+        return "its WAL position isn't known"
+    if behind > p.maximum_lag:
+        return f"{human(behind, 'By')} of WAL behind, more than {human(p.maximum_lag, 'By')}"
+    if p.maximum_lag_time is not None:
+        if member.lag_seconds is None:
+            return "its replication lag isn't known"
+        if member.lag_seconds > p.maximum_lag_time.total_seconds():
+            return f"{member.lag_seconds:g} s behind, more than {human_duration(p.maximum_lag_time)}"
+    if p.synchronous_only and not member.synchronous:
+        return "it isn't a synchronous standby"
+    return None
+
+
+def ranked(cluster: Cluster, candidates: tuple[Member, ...]) -> tuple[Member, ...]:
+    """Best first: synchronous, another host and another zone than the lost primary, least behind, priority, name."""
+    lost = cluster.lost.resource
+
+    def rank(member: Member) -> tuple[bool, bool, bool, float, int, str]:
+        resource = member.resource
+        behind = cluster.behind(member)
+        priority = resource.attributes.get("failover_priority", "")
+        return (
+            not member.synchronous,
+            bool(lost.host) and resource.host == lost.host,
+            bool(lost.zone) and resource.zone == lost.zone,
+            float("inf") if behind is None else behind,
+            -int(priority) if priority.isdecimal() and len(priority) < 9 else 0,
+            member.name,
+        )
+
+    return tuple(sorted(candidates, key=rank))
+
+
+def _names(resources: tuple[Resource, ...]) -> dict[str, str]:
+    """Host label → id: by the resource's own id, or by its host where no other member shares it."""
+    hosts = [resource.host for resource in resources]
+    by_host = {r.host: r.id for r in resources if r.host and hosts.count(r.host) == 1}
+    return by_host | {resource.id: resource.id for resource in resources}
+
+
+def _by_member(frame: pl.DataFrame, names: dict[str, str]) -> pl.DataFrame:
+    known = frame.filter(pl.col("host").is_in(list(names)))
+    return (
+        known.with_columns(pl.col("host").replace(names)).group_by("host", "ts").agg(pl.col("value").max()).sort("ts")
+    )
+
+
+def _newest(frame: pl.DataFrame) -> int | None:
+    return None if frame.is_empty() else int(frame.sort("ts")["ts"][-1])
+
+
+def _member(resource: Resource, keyed: dict[str, pl.DataFrame], gone_ms: int | None) -> Member:
+    own = {signal: frame.filter(pl.col("host") == resource.id) for signal, frame in keyed.items()}
+    lag = own[LAG] if gone_ms is None else own[LAG].filter(pl.col("ts") <= gone_ms)
+    seen = [newest for newest in map(_newest, own.values()) if newest is not None]
+    return Member(
+        resource=resource,
+        position=None if own[WAL].is_empty() else float(own[WAL].sort("ts")["value"][-1]),
+        seen_ms=max(seen, default=None),
+        lag_seconds=None if lag.is_empty() else float(lag.sort("ts")["value"][-1]),
+        synchronous=not own[SYNCHRONOUS].is_empty() and own[SYNCHRONOUS].sort("ts")["value"][-1] == 1,
+    )
+
+
+def _primary(resources: tuple[Resource, ...], wal: pl.DataFrame, lags: pl.DataFrame, shown: str) -> Resource:
+    """Who wrote: the furthest of those with a position but no replication lag, else of all, else the inventory's word.
+
+    The furthest is looked for when all were read: a replica that is read once more after the loss is ahead by chance.
+    """
+    alone = wal.join(lags.select("host").unique(), on="host", how="anti")
+    pool = wal if alone.is_empty() else alone
+    everyone = pl.col("host").n_unique().over("ts") == pool["host"].n_unique()
+    together = last(pool.filter(everyone), "host")
+    furthest = together.filter(pl.col("value") == pl.col("value").max())
+    if furthest.height == 1:
+        return next(resource for resource in resources if resource.id == furthest["host"][0])
+    stated = [
+        resource
+        for resource in resources
+        if "primary" in (resource.attributes.get("role"), resource.attributes.get("started_as"))
+    ]
+    if len(stated) == 1:
+        return stated[0]
+    raise AdviceError(
+        f"which member of cluster {shown} was the primary can't be told: none is ahead of the others in {WAL}, and the "
+        "inventory names none (attribute started_as: primary)"
+    )
+
+
+def _write_rate(wal: pl.DataFrame, over_ms: int) -> float:
+    """By/s of WAL over the time before the last sample; 0 where there is one sample only."""
+    newest = _newest(wal)
+    if newest is None:
+        return 0.0
+    span = wal.filter(pl.col("ts") >= newest - over_ms).sort("ts")
+    seconds = (span["ts"][-1] - span["ts"][0]) / 1000
+    return max(0.0, float(span["value"][-1] - span["value"][0])) / seconds if seconds > 0 else 0.0

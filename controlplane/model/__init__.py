@@ -1,0 +1,1 @@
+"""What things are: time, units, money, labels, rules, alerts, recommendations, resources, events."""

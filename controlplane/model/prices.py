@@ -1,0 +1,142 @@
+"""Price books: what a unit costs, and what a quantity of it costs in a month or once."""
+
+from collections.abc import Collection, Mapping
+from decimal import Decimal
+from functools import cached_property
+from typing import Literal, Self
+
+from pydantic import model_validator
+
+from controlplane.model.labels import printable
+from controlplane.model.money import HOURS_PER_MONTH, MONTHS_PER_YEAR, cents
+from controlplane.model.recommendations import CostLine, Price
+from controlplane.model.rules import Model
+
+SECONDS_PER_TRAFFIC_MONTH = 86_400 * 30
+"""Traffic is billed on months of 30 days, as the price lists reckon it."""
+_GB = Decimal(10**9)
+_STEP = Decimal("0.001")
+
+THINGS = frozenset({"USD/h", "USD/mo", "USD/a", "USD"})
+"""Units in which a thing, such as a server, is priced."""
+TRAFFIC = frozenset({"USD/GBy"})
+UNITS = THINGS | TRAFFIC | {"USD/GBy.mo"}
+
+# How often a month each recurring unit is paid.
+_MONTHLY: dict[str, Decimal] = {
+    "USD/h": HOURS_PER_MONTH,
+    "USD/mo": Decimal(1),
+    "USD/GBy.mo": Decimal(1),
+    "USD/GBy": Decimal(1),
+}
+# What can't be reserved costs the same with a reservation.
+_NEVER_RESERVED = {"USD/GBy.mo", "USD/GBy", "USD"}
+
+
+class PriceBook(Model):
+    """The prices of a platform, each with the place it was taken from."""
+
+    currency: Literal["USD"] = "USD"
+    prices: tuple[Price, ...] = ()
+
+    @model_validator(mode="after")
+    def _once(self) -> Self:
+        if len(self._by_id) != len(self.prices):
+            ids = [price.id for price in self.prices]
+            twice = next(name for name in ids if ids.count(name) > 1)
+            raise ValueError(f"the price {twice!r} stands here twice; give each its own id")
+        return self
+
+    @cached_property
+    def _by_id(self) -> Mapping[str, Price]:
+        return {price.id: price for price in self.prices}
+
+    def get(self, price_id: str | None) -> Price | None:
+        """The entry with this id, None where there is none."""
+        return None if price_id is None else self._by_id.get(price_id)
+
+    def line(
+        self,
+        price_id: str | None,
+        quantity: Decimal | float,
+        *,
+        item: str | None = None,
+        note: str = "",
+        units: Collection[str] = UNITS,
+        once: bool = False,
+    ) -> CostLine:
+        """`quantity` units at a price, in cents; negative = a saving. Where the price isn't known all amounts are None.
+
+        `quantity` counts things for USD/h, USD/mo, USD/a and USD, GB for USD/GBy.mo, and GB in a month (`once`: GB
+        in all) for USD/GBy. It is rounded to thousandths first, so that the line can be recomputed as it stands.
+        A price in another unit than `units` is no price of this quantity and counts as unknown.
+        """
+        amount = _exact(quantity)
+        price = self.get(price_id)
+        if price is None:
+            shown = printable(price_id or "", 60)
+            why = f"the price book has no entry {shown!r}" if price_id else "no price is named for it"
+            return CostLine(
+                item=item or shown or "unnamed", price=None, quantity=amount, unit="unknown", note=_join(note, why)
+            )
+        line = CostLine(
+            item=item or price.item,
+            price=price.id,
+            quantity=amount,
+            unit=price.unit,
+            note=_join(note, price.note),
+            source=price.source,
+        )
+        if price.unit not in units:
+            return line.model_copy(update={"note": _join(line.note, f"a price in {price.unit} doesn't fit")})
+        if price.amount is None:
+            return line.model_copy(update={"note": _join(line.note, "the price is not known")})
+        if price.unit == "USD" or (once and price.unit == "USD/GBy"):
+            nothing = Decimal(0)
+            paid = cents(amount * price.amount)
+            return line.model_copy(update={"per_month": nothing, "per_month_reserved": nothing, "one_off": paid})
+        reserved = price.amount if price.unit in _NEVER_RESERVED else price.reserved
+        return line.model_copy(
+            update={
+                "per_month": _monthly(amount, price.amount, price.unit),
+                "per_month_reserved": None if reserved is None else _monthly(amount, reserved, price.unit),
+                "one_off": Decimal(0),
+            }
+        )
+
+
+def free_line(item: str, note: str = "") -> CostLine:
+    """A line for what is known to cost nothing."""
+    nothing = Decimal(0)
+    return CostLine(
+        item=item,
+        price=None,
+        quantity=Decimal(1),
+        unit="USD",
+        per_month=nothing,
+        per_month_reserved=nothing,
+        one_off=nothing,
+        note=note,
+    )
+
+
+def gb_per_month(bytes_per_second: float) -> Decimal:
+    """Decimal gigabytes that a steady stream moves in a month of 30 days: B/s × 86,400 × 30 ÷ 10⁹."""
+    return Decimal(repr(float(bytes_per_second))) * SECONDS_PER_TRAFFIC_MONTH / _GB
+
+
+def _exact(quantity: Decimal | float) -> Decimal:
+    number = quantity if isinstance(quantity, Decimal) else Decimal(repr(quantity))
+    if not number.is_finite():
+        raise ValueError(f"{quantity!r} is not a quantity")
+    rounded = number.quantize(_STEP)
+    whole = rounded.to_integral_value()
+    return whole if rounded == whole else rounded
+
+
+def _monthly(quantity: Decimal, amount: Decimal, unit: str) -> Decimal:
+    return cents(quantity * amount / MONTHS_PER_YEAR if unit == "USD/a" else quantity * amount * _MONTHLY[unit])
+
+
+def _join(*notes: str) -> str:
+    return "; ".join(note for note in notes if note)

@@ -1,0 +1,301 @@
+"""Rules and signals as a pack declares them in `alert_rules/<platform>/<component>.yaml`."""
+
+import re
+import string
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from controlplane.model.methods import FailoverParameters, ScalingParameters, check_parameters
+from controlplane.model.time import Duration, parse_duration
+from controlplane.model.units import check_unit, convert
+
+
+class Model(BaseModel):
+    """Frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Severity(StrEnum):
+    """How urgent an alert is: critical wakes somebody, warning is for working hours, info is for the record."""
+
+    CRITICAL = "critical"
+    WARNING = "warning"
+    INFO = "info"
+
+
+class Basis(StrEnum):
+    """Where a figure comes from: the cited document, or this house with a rationale."""
+
+    DOCUMENTED = "documented"
+    HOUSE = "house"
+
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+_SIGNAL = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*(\.[a-zA-Z0-9_]+)*")
+_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.]*")
+
+
+def _matches(pattern: re.Pattern[str], what: str) -> Any:
+    def check(value: object) -> object:
+        if not isinstance(value, str) or not pattern.fullmatch(value):
+            raise ValueError(f"{value!r} is not {what}")
+        return value
+
+    return BeforeValidator(check)
+
+
+RuleId = Annotated[str, _matches(_NAME, "an id; use lower case letters, digits, - and _")]
+SignalName = Annotated[str, _matches(_SIGNAL, "a signal name such as kafka.consumer.lag")]
+LabelName = Annotated[str, _matches(_LABEL, "a label name")]
+
+
+class Signal(Model):
+    """A measured quantity: its name, unit and where Prometheus has it (a PromQL expression)."""
+
+    name: SignalName
+    unit: str
+    description: str = ""
+    prometheus: str | None = None
+    labels: dict[str, LabelName] = Field(default_factory=dict)
+    """Label names of the source → label names of the signal; other labels are kept as they are."""
+
+    @field_validator("unit")
+    @classmethod
+    def _unit(cls, unit: str) -> str:
+        return check_unit(unit)
+
+
+OPERATORS = (">=", "<=", "==", "!=", ">", "<")
+_CONDITION = re.compile(
+    r"\s*(?P<operator>>=|<=|==|!=|>|<)\s*(?P<number>[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*(?P<unit>\S+)?\s*"
+)
+
+
+class Condition(Model):
+    """A comparison of a value with a threshold; the unit is the signal's unless one is written."""
+
+    operator: Literal[">=", "<=", "==", "!=", ">", "<"]
+    threshold: float
+    unit: str | None = None
+
+    @classmethod
+    def parse(cls, text: object) -> Self:
+        """Read `> 100000`, `<= 0.05` or `> 85 %`."""
+        match = _CONDITION.fullmatch(text) if isinstance(text, str) else None
+        if match is None:
+            raise ValueError(f'{text!r} is not a condition; write an operator and a number, such as "> 100000"')
+        unit = match["unit"]
+        return cls(
+            operator=match["operator"],
+            threshold=float(match["number"]),
+            unit=check_unit(unit) if unit else None,
+        )
+
+    def in_unit(self, unit: str) -> Self:
+        """The same condition with its threshold in `unit`; ValueError where the units don't fit."""
+        if self.unit is None or self.unit == unit:
+            return self.model_copy(update={"unit": unit})
+        return self.model_copy(update={"threshold": convert(self.threshold, self.unit, unit), "unit": unit})
+
+    def __str__(self) -> str:
+        return f"{self.operator} {self.threshold:.12g}" + (f" {self.unit}" if self.unit else "")
+
+
+def _condition(value: object) -> object:
+    return value if isinstance(value, Condition | dict) else Condition.parse(value)
+
+
+ConditionField = Annotated[Condition, BeforeValidator(_condition), PlainSerializer(str, return_type=str)]
+
+
+class Missing(Model):
+    """What a rule does when a series it knew is gone while its source answers.
+
+    `resolve` lets the alert end (Prometheus), `keep` holds its state for `keep_for`, `alert` raises a no-data alert.
+    """
+
+    policy: Literal["resolve", "keep", "alert"] = "resolve"
+    keep_for: Duration = timedelta(0)
+
+    @classmethod
+    def parse(cls, value: object) -> "Missing":
+        """Read `resolve`, `alert` or `{keep: 10m}`."""
+        if isinstance(value, Missing):
+            return value
+        if value in ("resolve", "alert"):
+            return cls(policy=value)
+        if isinstance(value, dict) and set(value) == {"keep"}:
+            return cls(policy="keep", keep_for=parse_duration(value["keep"]))
+        if isinstance(value, dict) and "policy" in value:
+            return cls(**value)
+        raise ValueError(f"{value!r} is not a missing-data policy; write resolve, alert or {{keep: 10m}}")
+
+
+class Source(Model):
+    """Where in which document a figure stands, word for word."""
+
+    document: str = Field(min_length=1)
+    section: str = Field(min_length=1)
+    quote: str = Field(min_length=1)
+
+
+class RuleBase(Model):
+    """What every kind of rule says about itself."""
+
+    id: RuleId
+    title: str = Field(min_length=1, max_length=120)
+    runbook: RuleId | None = None
+    covers: tuple[str, ...] = ()
+    basis: Basis
+    source: Source | None = None
+    rationale: str | None = None
+    """Why the figures that no document gives were chosen."""
+
+    @model_validator(mode="after")
+    def _cited(self) -> Self:
+        if self.basis is Basis.DOCUMENTED and self.source is None:
+            raise ValueError("a documented rule needs its source: document, section and quote")
+        if self.basis is Basis.HOUSE and not self.rationale:
+            raise ValueError("a house rule needs a rationale")
+        return self
+
+
+class AlertRule(RuleBase):
+    """Raises an alert per label set while a folded signal meets a condition for long enough."""
+
+    kind: Literal["alert"]
+    signal: SignalName
+    where: dict[LabelName, str] = Field(default_factory=dict)
+    """Only series with these exact label values."""
+    by: tuple[LabelName, ...] | None = None
+    """Labels that identify an alert; absent = every label of the series, without folding."""
+    fold: Literal["sum", "max", "min", "avg", "count"] | None = None
+    when: ConditionField
+    clear: ConditionField | None = None
+    for_: Duration = Field(default=timedelta(0), alias="for")
+    keep_firing_for: Duration = timedelta(0)
+    missing: Annotated[Missing, BeforeValidator(Missing.parse)] = Missing()
+    severity: Severity
+    summary: str = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.by is None) != (self.fold is None):
+            raise ValueError("by and fold go together: name the labels to keep and how to fold over the others")
+        if self.by is not None and len(set(self.by)) != len(self.by):
+            raise ValueError("by names a label twice")
+        check_summary(self.summary, self.by)
+        return self
+
+
+_SUMMARY_FIELDS = {"value", "threshold"}
+
+
+def check_summary(template: str, by: tuple[str, ...] | None) -> None:
+    """ValueError where a summary uses anything but `{label}`, `{value:format}` and `{threshold:format}`."""
+    try:
+        fields = list(string.Formatter().parse(template))
+    except ValueError as error:
+        raise ValueError(f"summary: {error}; write {{{{ for a literal brace") from None
+    for _, name, spec, conversion in fields:
+        if name is None:
+            continue
+        if not _LABEL.fullmatch(name) or conversion or name.startswith(("value.", "threshold.")):
+            field = f"{name}!{conversion}" if conversion else name
+            raise ValueError(f"summary: {{{field}}} is not a label, value or threshold")
+        if name in _SUMMARY_FIELDS:
+            if spec and "{" in spec:
+                raise ValueError("summary: a format can't be nested")
+            try:
+                format(1.0, spec or "")
+            except ValueError:
+                raise ValueError(f"summary: {spec!r} is not a number format, such as ,.0f or .1%") from None
+        elif spec:
+            raise ValueError(f"summary: only value and threshold take a format, not {name}")
+        elif by is not None and name not in by:
+            raise ValueError(f"summary: {{{name}}} is not among the labels in by: {', '.join(by) or 'none'}")
+
+
+class ScalingRule(RuleBase):
+    """Sizes what an alert is about: a named method with its parameters, run while one of `on` fires."""
+
+    kind: Literal["scaling"]
+    on: tuple[RuleId, ...] = Field(min_length=1)
+    """Alert rules of the same platform whose firing alerts are sized."""
+    method: Literal["consumer_lag", "storage_growth", "placement"]
+    parameters: ScalingParameters = Field(default_factory=dict, validate_default=True)
+    """The model of the method; its keys are in `controlplane.model.methods`."""
+    expires_after: Duration = timedelta(hours=4)
+
+    @field_validator("parameters", mode="wrap")
+    @classmethod
+    def _of_method(cls, value: Any, _: object, info: ValidationInfo) -> Any:
+        return check_parameters(info.data.get("method"), value)
+
+
+class FailoverRule(RuleBase):
+    """Plans who takes over what an alert says is lost: a named method with its parameters."""
+
+    kind: Literal["failover"]
+    on: tuple[RuleId, ...] = Field(min_length=1)
+    method: Literal["primary", "zone"]
+    parameters: FailoverParameters = Field(default_factory=dict, validate_default=True)
+    """The model of the method; its keys are in `controlplane.model.methods`."""
+    expires_after: Duration = timedelta(hours=1)
+
+    @field_validator("parameters", mode="wrap")
+    @classmethod
+    def _of_method(cls, value: Any, _: object, info: ValidationInfo) -> Any:
+        return check_parameters(info.data.get("method"), value)
+
+
+Rule = Annotated[AlertRule | ScalingRule | FailoverRule, Field(discriminator="kind")]
+
+
+class RuleFile(Model):
+    """One YAML file of a pack."""
+
+    platform: RuleId
+    component: RuleId
+    signals: tuple[Signal, ...] = ()
+    rules: tuple[Rule, ...] = ()
+
+
+class Placed(Model):
+    """A rule together with the pack and component that it belongs to and the unit of its signal."""
+
+    platform: str
+    component: str
+    rule: Rule
+    unit: str = "1"
+
+    @property
+    def id(self) -> str:
+        """The rule's permanent id."""
+        return self.rule.id
+
+
+class RuleSet(Model):
+    """All enabled rules and signals, with the digest that names this exact set."""
+
+    rules: tuple[Placed, ...]
+    signals: tuple[tuple[str, Signal], ...]
+    """(platform, signal) pairs."""
+    digest: str
+
+    def alert_rules(self) -> tuple[Placed, ...]:
+        """The rules of kind alert, in file order."""
+        return tuple(placed for placed in self.rules if isinstance(placed.rule, AlertRule))

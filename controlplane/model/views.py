@@ -1,0 +1,97 @@
+"""Rows of projections: health of sources and rules, known resources, states of deliveries."""
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from controlplane.model.notifications import Action
+from controlplane.model.resources import Resource
+from controlplane.model.rules import Model, Severity
+from controlplane.model.time import Instant
+
+
+class SourceHealth(Model):
+    """How far a source has answered, and what of it fails now."""
+
+    source: str
+    through_ms: int | None = None
+    """Last step that was ingested; None = it never answered."""
+    behind: dict[str, int] = Field(default_factory=dict)
+    """`platform/signal` → last step known of it, for the signals that failed in the last window."""
+    failed: dict[str, str] = Field(default_factory=dict)
+    """`platform/signal`, or "" for the source as a whole → what went wrong."""
+    remedies: dict[str, str] = Field(default_factory=dict)
+    """What to do about the failures that have a known remedy, by the same keys."""
+    since: dict[str, Instant] = Field(default_factory=dict)
+    """Since when each of them fails, by the same keys."""
+    failed_since: Instant | None = None
+    """Since when anything of the source fails without a break; None = all is well."""
+    rows: int | None = None
+    """Rows of the last window."""
+    series: int | None = None
+    nan_rows: int | None = None
+    skipped_ms: int = 0
+    """Telemetry time given up before the last window."""
+    warnings: tuple[str, ...] = ()
+    last_event_at: Instant
+
+    def after(self, signal: str, default: int) -> int:
+        """Last step (epoch ms) that is known of a `platform/signal`, `default` where the source never answered."""
+        return default if self.through_ms is None else self.behind.get(signal, self.through_ms)
+
+    @property
+    def floor(self) -> int | None:
+        """The earliest step that any of its signals is at, None where it never answered."""
+        return None if self.through_ms is None else min([self.through_ms, *self.behind.values()])
+
+
+class RuleHealth(Model):
+    """A rule that can't be evaluated over a source; a rule without a row is healthy."""
+
+    rule: str
+    source: str
+    error: str
+    failed_since: Instant
+    last_event_at: Instant
+
+
+class KnownResource(Model):
+    """A resource and the inventory that last told of it."""
+
+    resource: Resource
+    source: str
+
+
+class DeliveryState(StrEnum):
+    """queued waits for its first attempt, failed for another one; dead was given up, suppressed dropped unsent."""
+
+    QUEUED = "queued"
+    FAILED = "failed"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+    SUPPRESSED = "suppressed"
+
+
+class DeliveryRecord(Model):
+    """The last state of a delivery."""
+
+    id: str
+    route: str
+    incident: str
+    action: Action
+    severity: Severity
+    title: str
+    state: DeliveryState
+    queued_at: Instant
+    at: Instant
+    """When it came into its state."""
+    attempts: int = 0
+    error: str = ""
+    """Why the last attempt failed, or why it was suppressed."""
+    reference: str = ""
+    """The provider's id of the message."""
+    seconds: float | None = None
+    """From the decision to the provider's answer."""
+    next_attempt_at: Instant | None = None
+    position: int
+    """Log position of the queued event."""

@@ -1,0 +1,1 @@
+"""From alert events to delivered pages: grouping, routing, outbox, channels."""

@@ -1,0 +1,160 @@
+"""The routes of the settings as loaded channels, each with its own apprise instance and its own secrets."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import apprise
+
+from controlplane.model.errors import ControlplaneError, InvalidInput, Place, Problem
+from controlplane.model.labels import printable
+from controlplane.model.notifications import Action, Message
+from controlplane.model.rules import Severity
+from controlplane.notify.addresses import Kind, kind_of, own, scrub, secrets_of
+from controlplane.notify.plugins import register
+from controlplane.notify.preview import render
+from controlplane.notify.receipt import CURRENT, Attempt, Receipt, Verdict
+from controlplane.settings import Route
+
+__all__ = ["Channel", "Channels", "load_channels", "scrub"]
+
+_DETAIL = 300
+_TYPES = {
+    Severity.CRITICAL: apprise.NotifyType.FAILURE,
+    Severity.WARNING: apprise.NotifyType.WARNING,
+    Severity.INFO: apprise.NotifyType.INFO,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One loaded route."""
+
+    route: str
+    kind: Kind
+    secrets: tuple[str, ...] = field(repr=False)
+    _apprise: Any = field(repr=False)
+
+    def send(self, message: Message, attempt: Attempt) -> Receipt:
+        """Render and send once, and say what came of it; raises nothing, and no secret is in the receipt."""
+        token = CURRENT.set(attempt)
+        try:
+            attempt.body = render(self.kind, message)
+            receipt = self._send(message, attempt)
+        except Exception as error:  # noqa: BLE001 - a plugin's fault is the failure of one attempt
+            receipt = Receipt(Verdict.RETRY, f"{type(error).__name__}: {error}")
+        finally:
+            CURRENT.reset(token)
+        return self._clean(receipt)
+
+    def _send(self, message: Message, attempt: Attempt) -> Receipt:
+        text = attempt.body if self.kind is Kind.TEXT else {"title": "", "body": message.incident}
+        ended = message.action is Action.RESOLVE
+        result = self._apprise.notify(
+            body=text["body"],
+            title=text["title"],
+            notify_type=apprise.NotifyType.SUCCESS if ended else _TYPES[message.severity],
+            body_format=apprise.NotifyFormat.TEXT,
+            interpret_escapes=False,
+        )
+        if self.kind is not Kind.TEXT and attempt.receipt is not None:
+            return attempt.receipt
+        if result.status is apprise.AppriseResultStatus.SUCCESS:
+            return Receipt(Verdict.DELIVERED)
+        logs = "; ".join(str(entry.message) for entry in result.logs())
+        return Receipt(Verdict.RETRY, f"apprise reports {result.status.name}: {logs or 'no reason given'}")
+
+    def _clean(self, receipt: Receipt) -> Receipt:
+        # First the secrets, then the cut: a cut secret would no longer be recognised.
+        detail, reference = (scrub(text, self.secrets) for text in (receipt.detail, receipt.reference))
+        return Receipt(
+            verdict=receipt.verdict,
+            detail=printable(detail, _DETAIL),
+            status=receipt.status,
+            retry_after=receipt.retry_after,
+            reference=printable(reference),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Channels:
+    """Every loaded route by name, and why the others couldn't be loaded."""
+
+    loaded: Mapping[str, Channel]
+    broken: Mapping[str, str]
+    """Declared routes that can't be used now → what is wrong and how to mend it."""
+    timeout: timedelta
+    """Hard limit of one send."""
+
+
+def load_channels(
+    routes: Sequence[Route], *, timeout: timedelta = timedelta(seconds=15), strict: bool = True
+) -> Channels:
+    """Load every declared route; InvalidInput names each one that can't be used, and the remedy, but no secret.
+
+    With `strict=False` such routes end up in `broken` instead, so that the others go on; what is queued for them waits.
+    """
+    register()
+    loaded: dict[str, Channel] = {}
+    problems: list[Problem] = []
+    broken: dict[str, str] = {}
+    for route in routes:
+        try:
+            loaded[route.name] = _load(route)
+        except ControlplaneError as error:
+            broken[route.name] = str(error)
+            problems.append(Problem(Place("settings", path=f"notify.routes.{route.name}"), str(error)))
+    if strict and problems:
+        raise InvalidInput(problems)
+    return Channels(loaded, broken, timeout)
+
+
+def _load(route: Route) -> Channel:
+    url = route.url.read().strip()
+    secrets = secrets_of(url)
+    _Scrubber.hide(secrets)
+    where = f"environment variable {route.url.env}" if route.url.env else f"file {route.url.file}"
+    if "://" not in url or any(char.isspace() or char == "," for char in url):
+        raise ControlplaneError(f"{where} doesn't hold one apprise URL; put exactly one there, such as {_EXAMPLES}")
+    asset = apprise.AppriseAsset(async_mode=False, service_timeout=0, http_redirects=False)
+    service = apprise.Apprise(asset=asset)
+    if not service.add(own(url)) or len(service) != 1:
+        raise ControlplaneError(
+            f"the URL in {where} isn't one that can be notified; write it as in {_EXAMPLES}, or as apprise documents it"
+        )
+    return Channel(route.name, kind_of(url), secrets, service)
+
+
+_EXAMPLES = (
+    "slackops://hooks/T…/B…/…, slackops://bot/xoxb-…/channel, pdevents://routing-key or mailtos://user:password@host"
+)
+
+
+class _Scrubber(logging.Filter):
+    """Takes known secrets out of what apprise and urllib3 log; both log URLs."""
+
+    _instance: "_Scrubber | None" = None
+    _LOGGERS = ("apprise", "urllib3", "urllib3.connectionpool", "urllib3.connection", "urllib3.util.retry", "requests")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._secrets: tuple[str, ...] = ()
+        self._format: Callable[[logging.LogRecord], str] = logging.Formatter().format
+
+    @classmethod
+    def hide(cls, secrets: Sequence[str]) -> None:
+        """Hide these, too, from now on."""
+        if cls._instance is None:
+            cls._instance = cls()
+            for name in cls._LOGGERS:
+                logging.getLogger(name).addFilter(cls._instance)
+        every = {*cls._instance._secrets, *secrets}
+        cls._instance._secrets = tuple(sorted(every, key=len, reverse=True))
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Replace the record's text, with the traceback in it, by its scrubbed form."""
+        record.msg = scrub(self._format(record), self._secrets)
+        record.args, record.exc_info, record.exc_text, record.stack_info = (), None, None, None
+        return True

@@ -1,0 +1,117 @@
+"""The parts of a message that every channel words alike, and the plain text for channels without a layout."""
+
+from datetime import UTC, datetime
+
+from controlplane.model.labels import describe, printable
+from controlplane.model.notifications import Action, Advice, Member, Message
+from controlplane.model.time import human_duration
+from controlplane.model.units import human
+
+TITLE = 250
+_LABELS = 300
+
+
+def fit(text: str, limit: int) -> str:
+    """Text cut to `limit` UTF-16 units, the unit in which providers count, with … at the cut."""
+    if _width(text) <= limit:
+        return text
+    kept = text[: limit - 1]
+    while _width(kept) > limit - 1:
+        kept = kept[:-1]
+    return kept + "…"
+
+
+def _width(text: str) -> int:
+    return len(text.encode("utf-16-le", "replace")) // 2
+
+
+def state(message: Message) -> str:
+    """Severity and state in words: `CRITICAL firing`, `RESOLVED`."""
+    return "RESOLVED" if message.action is Action.RESOLVE else f"{message.severity.upper()} firing"
+
+
+def headline(message: Message) -> str:
+    """State, how many, and what, in a line."""
+    many = f" ({message.firing:,} alerts)" if message.firing > 1 else ""
+    return f"{state(message)}{many}: {printable(message.title)}"
+
+
+def place(message: Message) -> str:
+    """Platform, component and environment."""
+    where = f"{printable(message.platform)} / {printable(message.component)}"
+    return f"{where} ({printable(message.environment)})" if message.environment else where
+
+
+def instant(at: datetime) -> str:
+    """`2026-01-31 19:00:15 UTC`."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def numbers(message: Message) -> str:
+    """How many fire or ended, and since when."""
+    lasted = human_duration(message.at - message.started_at)
+    if message.action is Action.RESOLVE:
+        return f"{_alerts(message.resolved)} resolved after {lasted}, began {instant(message.started_at)}"
+    ended = f", {message.resolved:,} resolved" if message.resolved else ""
+    return f"{_alerts(message.firing)} firing{ended} since {instant(message.started_at)} ({lasted})"
+
+
+def _alerts(number: int) -> str:
+    return f"{number:,} alert" + ("" if number == 1 else "s")
+
+
+def member(item: Member) -> str:
+    """One alert in a line: summary, value against threshold, labels, since."""
+    parts = [f"{printable(item.summary)} [{value(item)}]"]
+    if item.labels:
+        parts.append(printable(describe(item.labels), _LABELS))
+    parts.append(f"since {instant(item.active_at)}" if item.firing else "resolved")
+    return " · ".join(parts)
+
+
+def value(item: Member) -> str:
+    """Measured value and the condition it met."""
+    return f"{printable(human(item.value, item.unit))}, threshold {printable(item.threshold)}"
+
+
+def unlisted(message: Message, listed: int) -> str:
+    """`… and 980 more` for what isn't among the first `listed` members, or nothing."""
+    ended = message.action is Action.RESOLVE
+    shown = sum(1 for item in message.members[:listed] if item.firing is not ended)
+    left = (message.resolved if ended else message.firing) - shown
+    return f"… and {left:,} more" if left > 0 else ""
+
+
+def advice(item: Advice) -> list[str]:
+    """A recommendation in lines: what, cost, survival, first command."""
+    lines = [
+        f"{printable(item.title)}: {printable(item.change, 300)}",
+        f"Cost: {printable(item.per_month)} per month, {printable(item.one_off)} one-off",
+        f"Survives: {printable(item.survives, 300)}",
+    ]
+    if item.first_command:
+        lines.append(f"First command: {printable(item.first_command, 500)}")
+    return [*lines, f"Recommendation {printable(item.recommendation)}, version {item.version}"]
+
+
+def link(message: Message) -> str | None:
+    """The runbook's URL, None where the settings don't say where runbooks are."""
+    runbook = printable(message.runbook, 1_000) if message.runbook else ""
+    return runbook if runbook.startswith(("https://", "http://")) and " " not in runbook else None
+
+
+def references(message: Message) -> list[str]:
+    """Rule, incident and runbook."""
+    found = [f"Rule {printable(message.rule)}", f"Incident {printable(message.incident)}"]
+    return [*found, f"Runbook {printable(message.runbook, 1_000)}"] if message.runbook else found
+
+
+def text(message: Message) -> dict[str, str]:
+    """Title and body in plain text (no markup), for any channel without a layout of its own."""
+    lines = [place(message), numbers(message), ""]
+    lines += [f"- {member(item)}" for item in message.members]
+    lines += [more] if (more := unlisted(message, len(message.members))) else []
+    for item in message.advice:
+        lines += ["", "Recommendation", *(f"  {line}" for line in advice(item))]
+    lines += ["", *references(message)]
+    return {"title": fit(headline(message), TITLE), "body": "\n".join(lines)}

@@ -1,0 +1,77 @@
+"""A message as a Slack body (Block Kit), within Slack's limits and with nothing in it that Slack would act on.
+
+Limits: header 150 characters, section 3,000, 50 blocks.
+"""
+
+import re
+from typing import Any
+
+from controlplane.model.notifications import Advice, Message
+from controlplane.notify import message as words
+from controlplane.notify.message import fit
+
+HEADER = 150
+SECTION = 3_000
+_FALLBACK = 1_000
+_MENTION = re.compile(r"@(?=(?:channel|here|everyone|group)\b)", re.IGNORECASE)
+_ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+
+
+def escape(text: str, limit: int) -> str:
+    """Text in which Slack finds no mention, link or entity, at most `limit` long and never cut within an entity."""
+    clean = _MENTION.sub("＠", text)
+    room = limit
+    while len((escaped := fit(clean, room).translate(_ENTITIES)).encode("utf-16-le")) // 2 > limit:
+        room -= max(1, (len(escaped) - limit) // 5)
+    return escaped
+
+
+def slack(message: Message) -> dict[str, Any]:
+    """The body for an incoming webhook or, with a channel added, for chat.postMessage."""
+    headline = words.headline(message)
+    place, numbers = words.place(message), words.numbers(message)
+    blocks: list[dict[str, Any]] = [
+        {"type": "header", "text": {"type": "plain_text", "text": escape(headline, HEADER), "emoji": False}},
+        _section(f"*{escape(place, 500)}*\n{escape(numbers, 500)}"),
+    ]
+    if message.members:
+        blocks.append(_section(_members(message)))
+    blocks += [_section(_advice(item)) for item in message.advice]
+    blocks.append({"type": "context", "elements": [_mrkdwn(escape(" · ".join(words.references(message)), 2_000))]})
+    if url := words.link(message):
+        blocks.append(_section(f"<{escape(url, 1_200).replace('|', '%7C')}|Runbook>"))
+    return {
+        "text": escape(f"{headline} · {place} · {numbers}", _FALLBACK),
+        "blocks": blocks,
+        "parse": "none",
+        "link_names": False,
+        "unfurl_links": False,
+        "unfurl_media": False,
+    }
+
+
+def _members(message: Message) -> str:
+    # Room is kept for the line that says how many are left out.
+    lines: list[str] = []
+    room = SECTION - 50
+    for item in message.members:
+        line = f"• {escape(words.member(item), 600)}"
+        room -= len(line.encode("utf-16-le")) // 2 + 1
+        if room < 0:
+            break
+        lines.append(line)
+    return "\n".join([*lines, words.unlisted(message, len(lines))]).rstrip("\n")
+
+
+def _advice(item: Advice) -> str:
+    lines = [escape(line, 550) for line in words.advice(item)]
+    return "\n".join([f"*Recommendation* {lines[0]}", *lines[1:]])
+
+
+def _section(text: str) -> dict[str, Any]:
+    return {"type": "section", "text": _mrkdwn(text)}
+
+
+def _mrkdwn(text: str) -> dict[str, Any]:
+    # verbatim: Slack turns no bare URL, channel or user name of the text into a link or a mention.
+    return {"type": "mrkdwn", "text": text, "verbatim": True}

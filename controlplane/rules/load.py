@@ -1,0 +1,225 @@
+"""Read rule files: every usable rule is kept, every unusable one is named with file, line, key and remedy."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+from controlplane.documents import Document, nearest, parse_document, validate
+from controlplane.model.errors import InvalidInput, Place, Problem
+from controlplane.model.rules import AlertRule, FailoverRule, Placed, RuleSet, ScalingRule, Signal
+
+_KINDS: dict[str, type[AlertRule] | type[ScalingRule] | type[FailoverRule]] = {
+    "alert": AlertRule,
+    "scaling": ScalingRule,
+    "failover": FailoverRule,
+}
+_KEYS = ("platform", "component", "signals", "rules")
+
+
+@dataclass(frozen=True, slots=True)
+class RuleText:
+    """The text of one rule file and the name that error messages give it."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The usable rules, and the problems of the others."""
+
+    rules: RuleSet
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    document: Document
+    path: tuple[str | int, ...]
+    placed: Placed
+
+
+def shipped_platforms() -> tuple[str, ...]:
+    """Names of the packs that come with the control plane."""
+    root = resources.files("alert_rules")
+    return tuple(sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("_")))
+
+
+def read_rule_texts(platforms: Sequence[str], extra: Sequence[Path] = ()) -> tuple[list[RuleText], list[Problem]]:
+    """The files of the named packs and of further files or folders, in name order."""
+    texts: list[RuleText] = []
+    found: list[Problem] = []
+    root = resources.files("alert_rules")
+    for platform in platforms:
+        folder = root / platform
+        if not folder.is_dir():
+            remedy = nearest(platform, shipped_platforms()) or f"There are {', '.join(shipped_platforms())}"
+            found.append(Problem(Place("settings", path="platforms"), f"there is no pack {platform!r}", remedy))
+            continue
+        files = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".yaml")), key=lambda e: e.name)
+        texts += _read(((f"alert_rules/{platform}/{entry.name}", entry) for entry in files), found)
+    for path in extra:
+        files_there = sorted(path.rglob("*.y*ml")) if path.is_dir() else [path]
+        if not path.exists():
+            found.append(
+                Problem(Place(str(path)), "there is no such rule file or folder", "Correct the path under rules")
+            )
+            continue
+        texts += _read(((str(file), file) for file in files_there), found)
+    return texts, found
+
+
+def _read(files: Iterable[tuple[str, Traversable | Path]], found: list[Problem]) -> Iterable[RuleText]:
+    for name, file in files:
+        try:
+            yield RuleText(name, file.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            found.append(Problem(Place(name), f"can't be read: {error}", "It must be a readable UTF-8 file"))
+
+
+def load_rules(texts: Iterable[RuleText]) -> Loaded:
+    """Parse and check rule files; what is wrong in one file or rule never stops the others."""
+    found: list[Problem] = []
+    signals: dict[tuple[str, str], tuple[Signal, Place]] = {}
+    candidates: list[_Found] = []
+    for text in texts:
+        try:
+            document = parse_document(text.text, text.name)
+            platform, component = _head(document)
+        except InvalidInput as error:
+            found += error.problems
+            continue
+        found += _signals(document, platform, signals)
+        for index, data in enumerate(document.data.get("rules") or ()):
+            try:
+                candidates.append(_rule(document, index, data, platform, component))
+            except InvalidInput as error:
+                found += error.problems
+    rules, problems = _checked(candidates, signals)
+    kept = tuple((platform, signal) for (platform, _), (signal, _) in sorted(signals.items()))
+    digest = _digest(rules, kept)
+    return Loaded(RuleSet(rules=rules, signals=kept, digest=digest), (*found, *problems))
+
+
+def _head(document: Document) -> tuple[str, str]:
+    data = document.data
+    if not isinstance(data, dict):
+        raise InvalidInput([document.problem((), "is not a rule file", "It starts with platform: and component:")])
+    wrong = []
+    for key in data:
+        if key not in _KEYS:
+            remedy = nearest(str(key), _KEYS) or f"The keys are {', '.join(_KEYS)}"
+            wrong.append(document.problem((key,), f"unknown key {key!r}", remedy))
+    wrong += [
+        document.problem((key,), f"the key {key!r} is missing or not text", "Add it")
+        for key in ("platform", "component")
+        if not isinstance(data.get(key), str) or not data[key]
+    ]
+    wrong += [
+        document.problem((key,), f"{key} is not a list", "Start each entry with a dash")
+        for key in ("signals", "rules")
+        if not isinstance(data.get(key) or [], list)
+    ]
+    if wrong:
+        raise InvalidInput(wrong)
+    return data["platform"], data["component"]
+
+
+def _signals(document: Document, platform: str, signals: dict[tuple[str, str], tuple[Signal, Place]]) -> list[Problem]:
+    wrong = []
+    for index, data in enumerate(document.data.get("signals") or ()):
+        path = ("signals", index)
+        try:
+            signal = validate(document, Signal, data, path)
+        except InvalidInput as error:
+            wrong += error.problems
+            continue
+        known = signals.get((platform, signal.name))
+        if known is None:
+            signals[platform, signal.name] = (signal, document.place(path))
+        elif known[0] != signal:
+            message = f"the signal {signal.name!r} is declared differently at {known[1]}"
+            wrong.append(document.problem(path, message, "Declare a signal once for a platform"))
+    return wrong
+
+
+def _rule(document: Document, index: int, data: Any, platform: str, component: str) -> _Found:
+    path = ("rules", index)
+    if not isinstance(data, dict):
+        raise InvalidInput([document.problem(path, "is not a rule", "A rule is a mapping with id, kind, title …")])
+    kind = data.get("kind")
+    if not isinstance(kind, str) or kind not in _KINDS:
+        remedy = nearest(str(kind), _KINDS) or f"The kinds are {', '.join(_KINDS)}"
+        where = (*path, "kind") if "kind" in data else path
+        raise InvalidInput([document.problem(where, f"unknown kind of rule {kind!r}", remedy)])
+    rule = validate(document, _KINDS[kind], data, path)
+    return _Found(document, path, Placed(platform=platform, component=component, rule=rule))
+
+
+def _checked(
+    candidates: list[_Found], signals: dict[tuple[str, str], tuple[Signal, Place]]
+) -> tuple[tuple[Placed, ...], list[Problem]]:
+    wrong: list[Problem] = []
+    first: dict[str, _Found] = {}
+    for found in candidates:
+        here = first.setdefault(found.placed.id, found)
+        if here is not found:
+            message = f"the id {found.placed.id!r} is taken by the rule at {here.document.place(here.path)}"
+            wrong.append(
+                found.document.problem((*found.path, "id"), message, "Ids are permanent and unique; choose another")
+            )
+    usable: dict[str, Placed] = {}
+    for rule_id, found in first.items():
+        if isinstance(found.placed.rule, AlertRule):
+            try:
+                usable[rule_id] = _with_units(found, signals)
+            except InvalidInput as error:
+                wrong += error.problems
+    for rule_id, found in first.items():
+        rule = found.placed.rule
+        if isinstance(rule, AlertRule):
+            continue
+        for index, target in enumerate(rule.on):
+            if target not in usable or usable[target].platform != found.placed.platform:
+                remedy = nearest(target, (i for i, p in usable.items() if p.platform == found.placed.platform))
+                message = f"no usable alert rule {target!r} on platform {found.placed.platform!r}"
+                wrong.append(found.document.problem((*found.path, "on", index), message, remedy))
+                break
+        else:
+            usable[rule_id] = found.placed
+    return tuple(usable[rule_id] for rule_id in first if rule_id in usable), wrong
+
+
+def _with_units(found: _Found, signals: dict[tuple[str, str], tuple[Signal, Place]]) -> Placed:
+    rule = found.placed.rule
+    assert isinstance(rule, AlertRule)
+    known = signals.get((found.placed.platform, rule.signal))
+    if known is None:
+        names = [name for platform, name in signals if platform == found.placed.platform]
+        message = f"the signal {rule.signal!r} is not declared on platform {found.placed.platform!r}"
+        remedy = nearest(rule.signal, names) or "Declare it under signals with its unit"
+        raise InvalidInput([found.document.problem((*found.path, "signal"), message, remedy)])
+    unit = known[0].unit
+    update: dict[str, Any] = {}
+    for key in ("when", "clear"):
+        condition = getattr(rule, key)
+        if condition is not None:
+            try:
+                update[key] = condition.in_unit(unit)
+            except ValueError as error:
+                remedy = f"The signal's unit is {unit!r}; write the threshold in it"
+                raise InvalidInput([found.document.problem((*found.path, key), str(error), remedy)]) from None
+    return found.placed.model_copy(update={"rule": rule.model_copy(update=update), "unit": unit})
+
+
+def _digest(rules: tuple[Placed, ...], signals: tuple[tuple[str, Signal], ...]) -> str:
+    document = {
+        "rules": [placed.model_dump(mode="json", by_alias=True) for placed in rules],
+        "signals": [(platform, signal.model_dump(mode="json")) for platform, signal in signals],
+    }
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,95 @@
+"""The state of a consumer group by partition, as Burrow judges it from the last commits."""
+
+from enum import IntEnum
+
+import polars as pl
+
+KEYS = ("topic", "partition")
+
+
+class LagStatus(IntEnum):
+    """Better first; a group is as bad as its worst partition (the order of Burrow's constants)."""
+
+    OK = 1
+    WARN = 2
+    STOP = 4
+    STALL = 5
+    REWIND = 6
+
+
+STUCK = (LagStatus.STOP, LagStatus.STALL, LagStatus.REWIND)
+"""States in which the consumer doesn't advance, so that more consumers don't help."""
+
+
+def lag_status(
+    commits: pl.DataFrame,
+    broker: pl.DataFrame,
+    now_ms: int,
+    *,
+    window: int = 10,
+    allowed_lag: float = 0,
+    minimum_complete: float = 0.5,
+) -> pl.DataFrame:
+    """Judge each partition by its last `window` commits: topic, partition, status (Int8 of LagStatus), lag.
+
+    `commits` has topic, partition, ts (epoch ms), offset and lag; `broker` has topic, partition, ts and offset (the end
+    of the log). The first match counts: window incomplete or lag allowed → OK; no commit for longer than the window is
+    long while the log went past the last commit → STOP; an offset that fell and was not regained → REWIND; lag allowed
+    at any time in the window → OK; offset unchanged → STALL; lag never fell → WARN; otherwise OK.
+    Source: Burrow, evaluator/caching.go.
+    """
+    offset, lag = pl.col("offset"), pl.col("lag")
+    seen = (
+        commits.filter(pl.col("ts") <= now_ms)
+        .sort(*KEYS, "ts")
+        .group_by(KEYS, maintain_order=True)
+        .tail(window)
+        .group_by(KEYS, maintain_order=True)
+        .agg(
+            pl.len().alias("commits"),
+            pl.col("ts").first().alias("t_first"),
+            pl.col("ts").last().alias("t_last"),
+            offset.last().alias("committed"),
+            lag.last().alias("lag"),
+            lag.min().alias("least_lag"),
+            (offset.reverse().cum_max().reverse() < offset.shift(1)).any().alias("rewound"),
+            ((offset.n_unique() == 1) & (offset.null_count() == 0)).alias("unchanged"),
+            (lag.drop_nulls().diff().drop_nulls() >= 0).all().alias("not_falling"),
+        )
+    )
+    log = (
+        broker.filter(pl.col("ts") <= now_ms)
+        .sort(*KEYS, "ts")
+        .group_by(KEYS, maintain_order=True)
+        .tail(window)
+        .group_by(KEYS)
+        .agg(pl.col("offset").min().alias("log_least"))
+    )
+    silent = now_ms - pl.col("t_last") > pl.col("t_last") - pl.col("t_first")
+    caught_up = (pl.col("log_least") <= pl.col("committed")).fill_null(False)
+
+    def code(status: LagStatus) -> pl.Expr:
+        return pl.lit(int(status), pl.Int8)
+
+    incomplete = pl.col("commits") < minimum_complete * window
+    status = (
+        pl.when(incomplete | pl.col("lag").is_null() | (pl.col("lag") <= allowed_lag))
+        .then(code(LagStatus.OK))
+        .when(silent & ~caught_up)
+        .then(code(LagStatus.STOP))
+        .when(pl.col("rewound"))
+        .then(code(LagStatus.REWIND))
+        .when(pl.col("least_lag") <= allowed_lag)
+        .then(code(LagStatus.OK))
+        .when(pl.col("unchanged"))
+        .then(code(LagStatus.STALL))
+        .when(pl.col("not_falling"))
+        .then(code(LagStatus.WARN))
+        .otherwise(code(LagStatus.OK))
+    )
+    return seen.join(log, on=KEYS, how="left", maintain_order="left").select(*KEYS, status.alias("status"), "lag")
+
+
+def group_status(partitions: pl.DataFrame) -> LagStatus:
+    """The worst state of any partition; OK where there is none."""
+    return max(map(LagStatus, partitions["status"].unique().to_list()), default=LagStatus.OK)

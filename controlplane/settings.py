@@ -1,0 +1,242 @@
+"""`controlplane.yaml`: sources, packs, prices, routes. Secrets are named here, never written."""
+
+import os
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from controlplane.model.errors import ControlplaneError
+from controlplane.model.rules import Model, RuleId, Severity
+from controlplane.model.time import Duration
+
+DEFAULT_HOME = ".controlplane"
+MEGABYTE = 1_000_000
+
+
+class MissingSecret(ControlplaneError):
+    """A secret that the settings name isn't there."""
+
+
+class Secret(Model):
+    """Where a secret is read from when it is needed: an environment variable or a file."""
+
+    env: str | None = None
+    file: Path | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.env is None) == (self.file is None):
+            raise ValueError("name either env (a variable) or file (a path), such as {env: SLACK_URL}")
+        return self
+
+    def read(self) -> str:
+        """The secret, without the line end; MissingSecret says which variable or file to provide."""
+        if self.env is not None:
+            value = os.environ.get(self.env, "")
+            if not value:
+                raise MissingSecret(f"environment variable {self.env} is not set; set it or use {{file: …}}")
+            return value
+        assert self.file is not None
+        try:
+            return self.file.expanduser().read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise MissingSecret(f"secret file {self.file} can't be read: {error.strerror}") from None
+
+
+class Tls(Model):
+    """TLS of a source: authority to trust, client certificate and key (PEM files)."""
+
+    ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    verify: bool = True
+
+
+class Basic(Model):
+    """Basic authentication."""
+
+    username: str
+    password: Secret
+
+
+class SourceBase(Model):
+    """What every source of samples has."""
+
+    name: RuleId
+    lookback: Duration = timedelta(hours=1)
+    """How far back the very first tick looks."""
+    max_catch_up: Duration = timedelta(hours=6)
+    """A longer absence is given up and recorded."""
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        if self.lookback > self.max_catch_up:
+            raise ValueError("lookback is longer than max_catch_up; the first tick could not reach that far back")
+        return self
+
+
+class PrometheusSource(SourceBase):
+    """A Prometheus (or compatible) HTTP API; asked for every signal of its packs that has a query."""
+
+    type: Literal["prometheus"]
+    url: str
+    platforms: tuple[RuleId, ...] | None = None
+    """Packs whose signals it has; absent = all enabled ones."""
+    bearer: Secret | None = None
+    basic: Basic | None = None
+    headers: dict[str, str] = Field(default_factory=dict)
+    tls: Tls = Tls()
+    timeout: Duration = timedelta(seconds=10)
+    """Deadline of one query including its answer."""
+    retries: int = Field(default=2, ge=0, le=10)
+    max_answer_bytes: int = Field(default=256 * MEGABYTE, ge=1_000)
+    concurrency: int = Field(default=4, ge=1, le=32)
+
+    @field_validator("url")
+    @classmethod
+    def _http(cls, url: str) -> str:
+        if not url.startswith(("http://", "https://")):
+            raise ValueError("url starts with http:// or https://")
+        return url.rstrip("/")
+
+
+class KafkaSource(SourceBase):
+    """Consumer lag straight from the brokers."""
+
+    type: Literal["kafka"]
+    platform: RuleId
+    bootstrap_servers: str
+    cluster: str = ""
+    settings: dict[str, str | int | bool] = Field(default_factory=dict)
+    """Passed through to librdkafka, such as security.protocol."""
+    secrets: dict[str, Secret] = Field(default_factory=dict)
+    """librdkafka settings that are secret, such as sasl.password."""
+    groups: str = ".*"
+    """Regular expression that matches the whole names of the consumer groups to watch."""
+    timeout: Duration = timedelta(seconds=10)
+
+    @field_validator("groups")
+    @classmethod
+    def _expression(cls, groups: str) -> str:
+        try:
+            re.compile(groups)
+        except re.error as error:
+            raise ValueError(f"groups is not a regular expression: {error}") from None
+        return groups
+
+
+class RecordedSource(SourceBase):
+    """Recorded samples (Parquet or CSV with ts, signal, labels, value)."""
+
+    type: Literal["recorded"]
+    path: Path
+    platform: RuleId | None = None
+
+
+class InventoryFile(Model):
+    """Hosts, brokers, zones … in a YAML, JSON or CSV file."""
+
+    name: RuleId
+    type: Literal["inventory"]
+    platform: RuleId
+    path: Path
+
+
+class InventoryTargets(Model):
+    """Hosts as the targets that a Prometheus scrapes."""
+
+    name: RuleId
+    type: Literal["prometheus_targets"]
+    platform: RuleId
+    url: str
+    bearer: Secret | None = None
+    basic: Basic | None = None
+    tls: Tls = Tls()
+    timeout: Duration = timedelta(seconds=10)
+    kind: Literal["host", "vm", "container", "instance", "service"] = "host"
+    labels: dict[Literal["zone", "region", "role", "cluster", "host"], str] = Field(default_factory=dict)
+    """Resource field → target label that holds it."""
+
+
+SourceSettings = Annotated[
+    PrometheusSource | KafkaSource | RecordedSource | InventoryFile | InventoryTargets,
+    Field(discriminator="type"),
+]
+
+
+class Route(Model):
+    """A way to people: an apprise URL (kept secret) and which messages take it."""
+
+    name: RuleId
+    url: Secret
+    severities: tuple[Severity, ...] = (Severity.CRITICAL, Severity.WARNING)
+    platforms: tuple[RuleId, ...] | None = None
+    components: tuple[RuleId, ...] | None = None
+
+
+class Notify(Model):
+    """Grouping and routes."""
+
+    group_interval: Duration = timedelta(minutes=5)
+    """How long an open incident waits before it tells of further alerts."""
+    timeout: Duration = timedelta(seconds=15)
+    max_age: Duration = timedelta(hours=6)
+    """A delivery that failed for this long is given up and dead-lettered."""
+    runbooks: str | None = None
+    """URL of the folder that holds the runbooks; a message then links to `<runbooks>/<runbook>`."""
+    routes: tuple[Route, ...] = ()
+
+
+class Retention(Model):
+    """How long what is kept."""
+
+    full: Duration = timedelta(hours=48)
+    five_minutes: Duration = timedelta(days=30)
+    hourly: Duration = timedelta(days=730)
+    events: Duration = timedelta(days=730)
+
+
+class Settings(Model):
+    """Everything a user configures."""
+
+    environment: str = "default"
+    """Name shown in the terminal and in every message."""
+    home: Path = Path(DEFAULT_HOME)
+    events: Secret | str | None = None
+    """SQLAlchemy URL of the event store; absent = SQLite in the home directory."""
+    step: Duration = timedelta(seconds=15)
+    platforms: tuple[RuleId, ...] = ()
+    """Packs to enable, by folder name."""
+    rules: tuple[Path, ...] = ()
+    """Further folders or files with rules."""
+    sources: tuple[SourceSettings, ...] = ()
+    prices: dict[RuleId, Path] = Field(default_factory=dict)
+    """Price books that replace the shipped ones, by pack."""
+    notify: Notify = Notify()
+    retention: Retention = Retention()
+
+    @property
+    def archive(self) -> Path:
+        """Folder of the archived events."""
+        return self.home / "archive"
+
+    @field_validator("step")
+    @classmethod
+    def _step(cls, step: timedelta) -> timedelta:
+        if step < timedelta(seconds=1) or step > timedelta(hours=1) or timedelta(hours=24) % step:
+            raise ValueError("step is between 1s and 1h and divides a day, such as 15s")
+        return step
+
+    @model_validator(mode="after")
+    def _unique(self) -> Self:
+        for what, names in (
+            ("source", [source.name for source in self.sources]),
+            ("route", [route.name for route in self.notify.routes]),
+        ):
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                raise ValueError(f"two {what}s are called {twice[0]}; give each its own name")
+        return self

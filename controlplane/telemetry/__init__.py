@@ -1,0 +1,1 @@
+"""Collectors (Prometheus, Kafka, inventory, recorded) and the sample store."""

@@ -1,0 +1,97 @@
+"""Reading samples: full resolution, or rollups where only they are left."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import polars as pl
+
+from controlplane.frames import COVERAGE, SAMPLES, SERIES, Samples
+from controlplane.telemetry.connections import Connection, fetch, frames
+
+Aggregate = Literal["avg", "min", "max", "last"]
+
+_FULL = "SELECT sid, ts, value FROM telemetry.samples WHERE ts > $after AND ts <= $until AND ts >= $full_since"
+_FIVE_MINUTES = """
+    UNION ALL SELECT sid, ts, {column} AS value FROM telemetry.rollup_5m
+    WHERE ts > $after AND ts <= $until AND ts < $full_since AND ts >= $five_minutes_since
+"""
+_HOURLY = """
+    UNION ALL SELECT sid, ts, {column} AS value FROM telemetry.rollup_1h
+    WHERE ts > $after AND ts <= $until AND ts < $five_minutes_since
+"""
+_COVERAGE = """
+    SELECT source, platform, signal, first, last FROM telemetry.coverage WHERE last > $after AND first <= $until
+"""
+_COLUMNS: dict[Aggregate, str] = {"avg": "avg", "min": "min", "max": "max", "last": "last"}
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What to read: (after, until] of some or all signals and packs; `aggregate` where rollups are wanted."""
+
+    after: int
+    until: int
+    signals: Collection[str] | None
+    platforms: Collection[str] | None
+    aggregate: Aggregate | None
+
+
+_KEPT = "SELECT full_since, five_minutes_since FROM telemetry.meta"
+_SERIES_OF_ROWS = """
+    SELECT sid, source, platform, signal, labels FROM telemetry.series SEMI JOIN rows USING (sid)
+    ORDER BY source, platform, signal, labels
+"""
+
+
+def read(connection: Connection, window: Window, step_ms: int) -> Samples:
+    """Samples of `telemetry` in the window, numbered and ordered, with their coverage."""
+    full_since, five_minutes_since = connection.execute(_KEPT).fetchall()[0]
+    after = window.after if window.aggregate else max(window.after, full_since - 1)
+    times: dict[str, object] = {"after": after, "until": window.until}
+    condition, chosen = _condition(window)
+    of_chosen = f" AND sid IN (SELECT sid FROM telemetry.series WHERE true{condition})" if condition else ""  # noqa: S608
+    tables, kept = [_FULL], {"full_since": full_since}
+    if window.aggregate:
+        column = _COLUMNS[window.aggregate]
+        tables += [_FIVE_MINUTES.format(column=column), _HOURLY.format(column=column)]
+        kept["five_minutes_since"] = five_minutes_since
+    rows = fetch(connection, " ".join(table + of_chosen for table in tables), {**times, **kept, **chosen})
+    with frames(connection, {"rows": rows}):
+        series = fetch(connection, _SERIES_OF_ROWS)
+    coverage = fetch(connection, _COVERAGE + condition, {**times, **chosen}).cast(COVERAGE)
+    return _numbered(series, rows, _clipped(coverage, after, window.until, step_ms))
+
+
+def _condition(window: Window) -> tuple[str, dict[str, object]]:
+    """SQL that narrows series or coverage to the chosen signals and packs, and its parameters."""
+    chosen: dict[str, object] = {}
+    condition = ""
+    if window.signals is not None:
+        condition += " AND signal = ANY($signals)"
+        chosen["signals"] = list(window.signals)
+    if window.platforms is not None:
+        condition += " AND platform = ANY($platforms)"
+        chosen["platforms"] = list(window.platforms)
+    return condition, chosen
+
+
+def _numbered(series: pl.DataFrame, rows: pl.DataFrame, coverage: pl.DataFrame) -> Samples:
+    """Samples whose series are numbered in the order in which they come."""
+    numbers = np.arange(series.height, dtype=np.uint32)
+    # Ids in the file are dense, so a table by id is small and 15 times as fast as a join.
+    by_id = np.zeros(int(series.select(pl.col("sid").max().fill_null(0)).item()) + 1, dtype=np.uint32)
+    by_id[series["sid"].to_numpy()] = numbers
+    samples = rows.with_columns(pl.Series("sid", by_id[rows["sid"].to_numpy()])).sort("sid", "ts")
+    return Samples(series.with_columns(pl.Series("sid", numbers)).cast(SERIES), samples.cast(SAMPLES), coverage)
+
+
+def _clipped(coverage: pl.DataFrame, after: int, until: int, step_ms: int) -> pl.DataFrame:
+    """Coverage inside (after, until]; a clipped stretch begins on the grid."""
+    begin = after - after % step_ms + step_ms
+    clipped = coverage.sort(COVERAGE.names()).with_columns(
+        first=pl.min_horizontal(pl.max_horizontal("first", pl.lit(begin)), "last"),
+        last=pl.min_horizontal("last", pl.lit(until)),
+    )
+    return clipped.filter(pl.col("first") <= pl.col("last"))

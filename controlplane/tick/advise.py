@@ -1,0 +1,185 @@
+"""Recommendations over time: proposed when an alert fires, reviewed while it does, withdrawn when it ends."""
+
+import logging
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import partial
+from uuid import UUID
+
+import polars as pl
+
+from controlplane.failover import advise as plan_failover
+from controlplane.frames import Samples
+from controlplane.model.errors import AdviceError
+from controlplane.model.events import Draft
+from controlplane.model.labels import short_hash
+from controlplane.model.payloads import (
+    AdviceFailed,
+    AlertFacts,
+    EventPayload,
+    RecommendationExpired,
+    RecommendationProposed,
+    RecommendationRevised,
+    RecommendationWithdrawn,
+)
+from controlplane.model.prices import PriceBook
+from controlplane.model.recommendations import Proposal, Recommendation, Status
+from controlplane.model.resources import Inventory
+from controlplane.model.rules import FailoverRule, Placed, ScalingRule
+from controlplane.model.time import to_ms
+from controlplane.scaling import advise as size
+from controlplane.tick.plane import ControlPlane
+
+_log = logging.getLogger(__name__)
+
+REVIEW_EVERY = timedelta(minutes=5)
+MATERIAL = Decimal("0.1")
+"""A cost that moves by more than this share is told as a revision; less is noise of the measurement."""
+HISTORY = timedelta(hours=6)
+"""How much telemetry a sizing method sees."""
+
+
+class Adviser:
+    """Makes the recommendation events of one step after the other."""
+
+    def __init__(self, plane: ControlPlane, inventory: Inventory, history: Callable[[str], Samples]) -> None:
+        self._plane = plane
+        self._inventory = inventory
+        self._read = history
+        self._histories: dict[str, Samples] = {}
+
+    def _samples(self, platform: str) -> Samples:
+        # Most windows need no advice: read the history only for those that do.
+        if platform not in self._histories:
+            self._histories[platform] = self._read(platform)
+        return self._histories[platform]
+
+    def propose(self, facts: AlertFacts, at: datetime, cause: UUID) -> list[Draft]:
+        """What to do about an alert that fires now: one recommendation a rule, or why there is none."""
+        return [self._first(placed, facts, at, cause) for placed in self._plane.advisers.get(facts.rule, ())]
+
+    def review(self, recommendation: Recommendation, facts: AlertFacts | None, at: datetime) -> list[Draft]:
+        """Revise, keep or expire an open recommendation; `facts` of its alert, None where that is over."""
+        draft = partial(_draft, recommendation.id, at)
+        if facts is None:
+            if recommendation.status is Status.PROPOSED:
+                return [draft(RecommendationWithdrawn(recommendation=recommendation.id, reason="the alert is over"))]
+            return []
+        if recommendation.status is not Status.PROPOSED:
+            return []
+        placed = self._plane.placed.get(recommendation.rule)
+        if placed is None:
+            gone = "the rule that made it was removed"
+            return [draft(RecommendationWithdrawn(recommendation=recommendation.id, reason=gone))]
+        try:
+            proposal = self._advise(placed, facts, at)
+        except AdviceError:
+            # What was true stays until it expires: no number is better than a guess.
+            if at >= recommendation.expires_at:
+                return [draft(RecommendationExpired(recommendation=recommendation.id))]
+            return []
+        changed = material_changes(recommendation.proposal, proposal)
+        expires = at + _validity(placed)
+        if not changed and recommendation.expires_at - at > _validity(placed) / 2:
+            return []
+        update = {
+            "version": recommendation.version + 1,
+            "proposal": proposal,
+            "at": at,
+            "expires_at": expires,
+        }
+        revised = recommendation.model_copy(update=update)
+        return [draft(RecommendationRevised(recommendation=revised, changed=changed or ("expires_at",)))]
+
+    def _first(self, placed: Placed, facts: AlertFacts, at: datetime, cause: UUID) -> Draft:
+        name = short_hash("recommendation", placed.id, facts.alert, str(to_ms(at)))
+        try:
+            proposal = self._advise(placed, facts, at)
+        except AdviceError as error:
+            payload: EventPayload = AdviceFailed(rule=placed.id, alert=facts.alert, error=str(error))
+        else:
+            payload = RecommendationProposed(
+                recommendation=Recommendation(
+                    id=name,
+                    version=1,
+                    rule=placed.id,
+                    platform=placed.platform,
+                    alert=facts.alert,
+                    status=Status.PROPOSED,
+                    proposal=proposal,
+                    at=at,
+                    expires_at=at + _validity(placed),
+                )
+            )
+        return _draft(name, at, payload, cause=cause)
+
+    def _advise(self, placed: Placed, facts: AlertFacts, at: datetime) -> Proposal:
+        # Without a price book the advice stands, and its costs are unknown.
+        book = self._plane.prices.get(placed.platform, PriceBook())
+        method = plan_failover if isinstance(placed.rule, FailoverRule) else size
+        since = to_ms(at - HISTORY)
+        try:
+            known = self._samples(placed.platform)
+            # The same stretch whether this step is evaluated alone or in a long window.
+            samples = Samples(known.series, known.samples.filter(pl.col("ts") > since), known.coverage)
+            return method(placed, facts, at, samples, self._inventory, book)
+        except AdviceError:
+            raise
+        except Exception as error:
+            # A defect in advice must never cost the page it belongs to.
+            _log.exception("advice of rule %s failed", placed.id)
+            raise AdviceError(f"a defect of the control plane: {type(error).__name__}: {error}") from error
+
+
+def material_changes(before: Proposal, after: Proposal) -> tuple[str, ...]:
+    """Names of the parts that somebody who acts on the proposal has to know about."""
+    # Other texts carry measurements, which move with every sample.
+    parts: dict[str, tuple[object, object]] = {
+        "kind": (before.kind, after.kind),
+        "target": (before.target, after.target),
+        "title": (before.title, after.title),
+        "commands": (_executable(before), _executable(after)),
+        "survives": ([(s.loss, s.ok) for s in before.survives], [(s.loss, s.ok) for s in after.survives]),
+    }
+    changed = [name for name, (old, new) in parts.items() if old != new]
+    if _moved(before.cost.per_month, after.cost.per_month) or _moved(before.cost.one_off, after.cost.one_off):
+        changed.append("cost")
+    return tuple(changed)
+
+
+def _executable(proposal: Proposal) -> list[str]:
+    return [command for command in proposal.commands if not command.startswith("#")]
+
+
+def _moved(before: Decimal | None, after: Decimal | None) -> bool:
+    if before is None or after is None:
+        return before is not after
+    return abs(after - before) > MATERIAL * max(abs(before), abs(after))
+
+
+def due(recommendations: Iterable[Recommendation], at: datetime) -> list[Recommendation]:
+    """Open recommendations to look at on this step: every full five minutes, and when they expire."""
+    return [
+        recommendation
+        for recommendation in recommendations
+        if recommendation.status is Status.PROPOSED
+        and (to_ms(at) % round(REVIEW_EVERY.total_seconds() * 1000) == 0 or at >= recommendation.expires_at)
+        and at > recommendation.at
+    ]
+
+
+def _validity(placed: Placed) -> timedelta:
+    assert isinstance(placed.rule, ScalingRule | FailoverRule)
+    return placed.rule.expires_after
+
+
+def _draft(name: str, at: datetime, payload: EventPayload, *, cause: UUID | None = None) -> Draft:
+    return Draft(
+        stream=f"recommendation:{name}",
+        key=str(to_ms(at)),
+        payload=payload,
+        occurred_at=at,
+        correlation=f"step-{to_ms(at)}",
+        cause=cause,
+    )

@@ -1,0 +1,152 @@
+"""Between alerts as events and alerts as frames."""
+
+import json
+import string
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import polars as pl
+
+from controlplane.model.alerts import Alert, AlertState, alert_id
+from controlplane.model.events import Draft
+from controlplane.model.labels import canonical, printable
+from controlplane.model.payloads import (
+    AlertDropped,
+    AlertFacts,
+    AlertFired,
+    AlertHeld,
+    AlertNoData,
+    AlertPending,
+    AlertResolved,
+    AlertReturned,
+    EventPayload,
+)
+from controlplane.model.rules import AlertRule, Placed
+from controlplane.model.time import from_ms, to_ms
+from controlplane.rules.evaluate import FIRING, NO_DATA, PENDING, STATE
+
+_CODES = {AlertState.PENDING: PENDING, AlertState.FIRING: FIRING, AlertState.NO_DATA: NO_DATA}
+
+
+def as_state(alerts: Iterable[Alert]) -> pl.DataFrame:
+    """Active alerts as `rules.evaluate.STATE`."""
+    rows = [
+        (
+            alert.rule,
+            alert.source,
+            canonical(alert.labels),
+            _CODES[alert.state],
+            to_ms(alert.active_at),
+            to_ms(alert.fired_at) if alert.fired_at else None,
+            to_ms(alert.held_since) if alert.held_since else None,
+        )
+        for alert in alerts
+    ]
+    return pl.DataFrame(rows, schema=STATE, orient="row")
+
+
+def alert_drafts(rules: Mapping[str, Placed], transitions: pl.DataFrame) -> list[Draft]:
+    """Transitions (`rules.evaluate.TRANSITIONS`) as events, in their order."""
+    return [_draft(rules.get(row["rule"]), row) for row in transitions.iter_rows(named=True)]
+
+
+def _draft(placed: Placed | None, row: dict[str, Any]) -> Draft:
+    labels: dict[str, str] = json.loads(row["labels"])
+    alert = alert_id(row["rule"], row["source"], labels)
+    return Draft(
+        stream=f"alert:{alert}",
+        key=str(row["ts"]),
+        payload=_payload(placed, row, alert, labels),
+        occurred_at=from_ms(row["ts"]),
+        correlation=f"step-{row['ts']}",
+    )
+
+
+def _payload(placed: Placed | None, row: dict[str, Any], alert: str, labels: dict[str, str]) -> EventPayload:
+    match row["kind"]:
+        case "held":
+            return AlertHeld(alert=alert, why=row["reason"], since=from_ms(row["ts"]))
+        case "returned":
+            return AlertReturned(alert=alert, value=row["value"])
+        case "dropped":
+            return AlertDropped(alert=alert, rule=row["rule"], labels=labels, value=row["value"], reason=row["reason"])
+        case "pending":
+            return AlertPending(facts=_facts(placed, row, alert, labels))
+        case "fired":
+            return AlertFired(facts=_facts(placed, row, alert, labels))
+        case "nodata":
+            return AlertNoData(facts=_facts(placed, row, alert, labels))
+        case "resolved":
+            facts = _facts(placed, row, alert, labels)
+            return AlertResolved(facts=facts, fired_at=from_ms(row["fired_at"]), reason=row["reason"])
+        case kind:
+            raise ValueError(f"unknown transition {kind!r}")
+
+
+def _facts(placed: Placed | None, row: dict[str, Any], alert: str, labels: dict[str, str]) -> AlertFacts:
+    known = {
+        "alert": alert,
+        "rule": row["rule"],
+        "source": row["source"],
+        "labels": labels,
+        "value": row["value"],
+        "active_at": from_ms(row["active_at"]),
+    }
+    if placed is None:
+        # The rule is gone; its alert ends with what is left of it.
+        return AlertFacts(
+            **known, platform="", component="", severity="info", title=row["rule"], summary="", threshold="", unit="1"
+        )
+    rule = placed.rule
+    assert isinstance(rule, AlertRule)
+    summary = f"no data: {rule.title}" if row["kind"] == "nodata" else summarise(rule, labels, row["value"])
+    return AlertFacts(
+        **known,
+        platform=placed.platform,
+        component=placed.component,
+        severity=rule.severity,
+        title=rule.title,
+        summary=summary,
+        threshold=f"{rule.when.operator} {rule.when.threshold:.12g}",
+        unit=placed.unit,
+        runbook=rule.runbook,
+    )
+
+
+def facts_of(alert: Alert) -> AlertFacts:
+    """The facts of an active alert, as at its last transition."""
+    return AlertFacts(
+        alert=alert.id,
+        **alert.model_dump(
+            include={
+                "rule",
+                "source",
+                "platform",
+                "component",
+                "labels",
+                "severity",
+                "title",
+                "summary",
+                "value",
+                "threshold",
+                "unit",
+                "active_at",
+                "runbook",
+            }
+        ),
+    )
+
+
+def summarise(rule: AlertRule, labels: Mapping[str, str], value: float | None) -> str:
+    """The rule's summary with labels and numbers filled in, on one printable line."""
+    parts = []
+    for text, name, spec, _ in string.Formatter().parse(rule.summary):
+        parts.append(text)
+        if name is None:
+            continue
+        if name in {"value", "threshold"}:
+            number = value if name == "value" else rule.when.threshold
+            parts.append("no data" if number is None else format(number, spec or ",.6g"))
+        else:
+            parts.append(labels.get(name, "?"))
+    return printable("".join(parts), 300)

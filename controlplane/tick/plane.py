@@ -1,0 +1,75 @@
+"""The control plane as a tick sees it: its stores, sources, rules, prices and routes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+from filelock import FileLock
+
+from controlplane.costs import PriceBook
+from controlplane.eventlog.log import EventLog
+from controlplane.model.errors import Problem
+from controlplane.model.resources import Resource
+from controlplane.model.rules import FailoverRule, Placed, RuleSet, ScalingRule
+from controlplane.rules.compile import Compiled, compile_rules
+from controlplane.settings import Notify
+from controlplane.telemetry.collector import Collector
+from controlplane.telemetry.store import SampleStore
+
+
+class InventorySource(Protocol):
+    """A source of resources."""
+
+    name: str
+
+    def load(self) -> tuple[Resource, ...]:
+        """Every resource it knows now; a ControlplaneError where it can't tell."""
+        ...
+
+
+@dataclass(frozen=True)
+class ControlPlane:
+    """Everything that a tick works with; made by `bootstrap`."""
+
+    log: EventLog
+    store: SampleStore
+    home: Path
+    step_ms: int
+    rules: RuleSet
+    rule_problems: Sequence[Problem] = ()
+    collectors: Sequence[Collector] = ()
+    inventories: Sequence[InventorySource] = ()
+    prices: Mapping[str, PriceBook] = field(default_factory=dict)
+    notify: Notify = field(default_factory=Notify)
+    environment: str = "default"
+    set_aside: list[tuple[Path, str]] = field(default_factory=list)
+    """Telemetry files that were replaced since the last decision, with the reason."""
+    warnings: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """What each source warned of in its last answer."""
+
+    @cached_property
+    def lock(self) -> FileLock:
+        """Held while a stage reads, decides and appends; two ticks at once would do the same work twice."""
+        return FileLock(self.home / "tick.lock")
+
+    @cached_property
+    def compiled(self) -> Compiled:
+        """The alert rules, ready to be evaluated."""
+        return compile_rules(self.rules)
+
+    @cached_property
+    def placed(self) -> Mapping[str, Placed]:
+        """Rules by id."""
+        return {placed.id: placed for placed in self.rules.rules}
+
+    @cached_property
+    def advisers(self) -> Mapping[str, tuple[Placed, ...]]:
+        """Alert rule id → the scaling and failover rules that answer it."""
+        found: dict[str, list[Placed]] = {}
+        for placed in self.rules.rules:
+            if isinstance(placed.rule, ScalingRule | FailoverRule):
+                for target in placed.rule.on:
+                    found.setdefault(target, []).append(placed)
+        return {target: tuple(rules) for target, rules in found.items()}

@@ -1,0 +1,62 @@
+"""The tick as a whole, behind a lock: two ticks at once would do the same work twice."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from filelock import Timeout
+
+from controlplane.model.errors import ControlplaneError
+from controlplane.model.time import on_grid, to_ms
+from controlplane.tick.collect import Collected, collect
+from controlplane.tick.decide import Decided, decide
+from controlplane.tick.inventory import Inventoried, take_inventory
+from controlplane.tick.plane import ControlPlane
+
+PATIENCE_SECONDS = 5.0
+
+
+class TickRunning(ControlplaneError):
+    """Another process is in the middle of a tick."""
+
+
+@dataclass(frozen=True, slots=True)
+class TickReport:
+    """What a tick did."""
+
+    inventories: tuple[Inventoried, ...]
+    collected: tuple[Collected, ...]
+    decided: tuple[Decided, ...]
+
+
+def tick(plane: ControlPlane, now: datetime) -> TickReport:
+    """Inventory, collect and decide up to telemetry time `now`; TickRunning where another tick is under way."""
+    inventories = tuple(take_inventory(plane, now))
+    collected = collect(plane, now)
+    decided, more = catch_up(plane, now, collected)
+    return TickReport(inventories, (*collected, *more), decided)
+
+
+def catch_up(
+    plane: ControlPlane, now: datetime, collected: list[Collected] | None = None
+) -> tuple[tuple[Decided, ...], tuple[Collected, ...]]:
+    """Decide what was collected, then go on bite by bite until every source that answers is at `now`."""
+    end = on_grid(to_ms(now), plane.step_ms)
+    decided: list[Decided] = []
+    more: list[Collected] = []
+    again: set[str] | None = None
+    try:
+        with plane.lock.acquire(timeout=PATIENCE_SECONDS):
+            while True:
+                decided.append(decide(plane, now))
+                if collected is not None:
+                    # A source that failed is asked again by the next tick.
+                    again = {got.source for got in collected if got.through_ms < end and not got.failures}
+                    if not again:
+                        break
+                collected = collect(plane, now, again)
+                more += collected
+                if not collected:
+                    break
+    except Timeout:
+        raise TickRunning(f"a tick is running already (lock {plane.home / 'tick.lock'})") from None
+    return tuple(decided), tuple(more)

@@ -1,0 +1,123 @@
+"""Walk the steps of a window: what alerts do leads to recommendations and both lead to notifications."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from pydantic import BaseModel
+
+from controlplane.eventlog.projections import ALERTS, INCIDENTS, RECOMMENDATIONS, Projection
+from controlplane.model.alerts import Alert
+from controlplane.model.events import Draft, Event
+from controlplane.model.notifications import Incident
+from controlplane.model.payloads import AlertFired, AlertNoData, AlertResolved
+from controlplane.model.recommendations import Recommendation
+from controlplane.model.time import from_ms, to_ms
+from controlplane.notify.decide import decide as notify
+from controlplane.notify.decide import due as notify_due
+from controlplane.tick import advise
+from controlplane.tick.advise import Adviser
+from controlplane.tick.alerts import facts_of
+from controlplane.tick.plane import ControlPlane
+
+T = TypeVar("T", bound=BaseModel)
+
+
+@dataclass
+class Board:
+    """Where alerts, open recommendations and incidents stand at the step that is being walked."""
+
+    alerts: dict[str, Alert]
+    recommendations: dict[str, Recommendation]
+    incidents: dict[str, Incident]
+
+    def apply(self, draft: Draft) -> None:
+        """Fold an event that is about to be appended."""
+        event = provisional(draft)
+        _fold(ALERTS, self.alerts, event)
+        _fold(RECOMMENDATIONS, self.recommendations, event)
+        _fold(INCIDENTS, self.incidents, event)
+
+
+def _fold(projection: Projection[T], rows: dict[str, T], event: Event) -> None:
+    for key in projection.keys(event):
+        row = projection.fold(rows.get(key), event)
+        if row is None:
+            rows.pop(key, None)
+        else:
+            rows[key] = row
+
+
+def provisional(draft: Draft) -> Event:
+    """The event that a draft becomes, without its place in the log."""
+    return Event(
+        position=0,
+        id=draft.id,
+        stream=draft.stream,
+        version=0,
+        type=draft.payload.type,
+        occurred_at=draft.occurred_at,
+        recorded_at=draft.occurred_at,
+        actor=draft.actor,
+        correlation=draft.correlation,
+        cause=draft.cause,
+        payload=draft.payload,
+        previous_hash="",
+        hash="",
+    )
+
+
+def walk(
+    plane: ControlPlane, board: Board, changes: Sequence[Draft], steps: Sequence[int], adviser: Adviser
+) -> list[Draft]:
+    """Every draft of the steps in order; `changes` are the alert drafts of them, in order."""
+    by_step: dict[int, list[Draft]] = {}
+    for draft in changes:
+        by_step.setdefault(to_ms(draft.occurred_at), []).append(draft)
+    made: list[Draft] = []
+    for ts in sorted(by_step.keys() | set(steps)):
+        at = from_ms(ts)
+        here = by_step.get(ts, [])
+        for draft in here:
+            board.apply(draft)
+        advice = [*_review(board, here, ts, adviser), *_propose(here, adviser)]
+        for draft in advice:
+            board.apply(draft)
+        told: list[Draft] = []
+        if here or notify_due(board.incidents, at, plane.notify):
+            told = notify(
+                at,
+                here,
+                incidents=board.incidents,
+                recommendations=[r for r in board.recommendations.values() if r.open],
+                alerts=board.alerts,
+                routes=plane.notify.routes,
+                notify=plane.notify,
+                environment=plane.environment,
+            )
+            for draft in told:
+                board.apply(draft)
+        made += [*here, *advice, *told]
+    return made
+
+
+def _propose(here: Sequence[Draft], adviser: Adviser) -> list[Draft]:
+    at_step: list[Draft] = []
+    for draft in here:
+        if isinstance(draft.payload, AlertFired):
+            at_step += adviser.propose(draft.payload.facts, draft.occurred_at, draft.id)
+    return at_step
+
+
+def _review(board: Board, here: Sequence[Draft], ts: int, adviser: Adviser) -> list[Draft]:
+    at = from_ms(ts)
+    ended = {draft.payload.facts.alert for draft in here if isinstance(draft.payload, AlertResolved | AlertNoData)}
+    made: list[Draft] = []
+    for recommendation in list(board.recommendations.values()):
+        if recommendation.open and recommendation.alert in ended:
+            made += adviser.review(recommendation, None, at)
+    for recommendation in advise.due(board.recommendations.values(), at):
+        alert = board.alerts.get(recommendation.alert)
+        if alert is not None and recommendation.alert not in ended:
+            made += adviser.review(recommendation, facts_of(alert), at)
+    return made

@@ -1,0 +1,685 @@
+"""From queued to delivered: the real event log and the real plugins against Slack and PagerDuty on loopback."""
+
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from controlplane.eventlog.log import EventLog
+from controlplane.eventlog.projections import DELIVERIES, INCIDENTS, OUTBOX
+from controlplane.model.errors import ControlplaneError, InvalidInput
+from controlplane.model.events import Draft, Event
+from controlplane.model.payloads import (
+    NotificationDeadLettered,
+    NotificationDelivered,
+    NotificationFailed,
+    NotificationQueued,
+    NotificationSuppressed,
+)
+from controlplane.notify.channels import Channels, load_channels
+from controlplane.notify.outbox import DeliveryReport, deliver
+from controlplane.notify.outcome import backoff
+from controlplane.notify.receipt import Aborted, Attempt
+from controlplane.settings import Route
+from tests.notify_cases import Desk, alert, at, queued, route, store
+from tests.provider_proxy import (
+    CHANNEL,
+    HOOKS,
+    PAGERDUTY,
+    PAGERDUTY_EU,
+    ROUTING_KEY,
+    SECRETS,
+    SLACK,
+    TOKEN,
+    WEBHOOK,
+    Providers,
+    Reply,
+    providers_on_loopback,
+)
+from tests.servers import eventually
+
+__all__ = ["providers_on_loopback"]
+
+URLS = {
+    "hook": f"slackops://hooks/{'/'.join(WEBHOOK)}",
+    "bot": f"slackops://bot/{TOKEN}/{CHANNEL}",
+    "pager": f"pdevents://{ROUTING_KEY}",
+    "eu": f"pdevents://{ROUTING_KEY}?region=eu",
+}
+HOST = {"hook": HOOKS, "bot": SLACK, "pager": PAGERDUTY, "eu": PAGERDUTY_EU}
+QUICK = timedelta(seconds=5)
+
+
+class Clock:
+    """The time that the outbox is told."""
+
+    def __init__(self) -> None:
+        self.time = at(0)
+
+    def __call__(self) -> datetime:
+        return self.time
+
+    def forward(self, **duration: float) -> None:
+        self.time += timedelta(**duration)
+
+
+class Office:
+    """A desk that decides, an event log that remembers and channels that send."""
+
+    def __init__(self, folder: Path, providers: Providers, names: tuple[str, ...]) -> None:
+        self.folder, self.providers = folder, providers
+        self.log = EventLog.open(store(folder))
+        self.clock = Clock()
+        self.routes = [route(name, f"URL_{name.upper()}") for name in names]
+        self.desk = Desk(self.routes)
+        self.timeout = QUICK
+
+    def step(self, seconds: float, **changes: Any) -> list[str]:
+        """Decide a step and append it; ids of what was queued."""
+        self.clock.time = max(self.clock.time, at(seconds))
+        drafts = self.desk.step(seconds, **changes)
+        self.log.append(drafts, recorded_at=self.clock())
+        return [delivery.id for delivery in queued(drafts)]
+
+    def channels(self, routes: list[Route] | None = None, **options: Any) -> Channels:
+        return load_channels(self.routes if routes is None else routes, timeout=self.timeout, **options)
+
+    def deliver(self, channels: Channels | None = None, holder: str = "worker", **options: Any) -> DeliveryReport:
+        return deliver(self.log, channels or self.channels(), outbox=OUTBOX, now=self.clock, holder=holder, **options)
+
+    def events(self, *types: type) -> list[Any]:
+        """Payloads of these types, oldest first."""
+        return [event.payload for event in self.log.read() if isinstance(event.payload, types)]
+
+    def outbox(self) -> list[str]:
+        return [d.message.action.value for d in sorted(self.log.rows(OUTBOX).values(), key=lambda d: d.position)]
+
+
+Hire = Callable[..., Office]
+
+
+@pytest.fixture
+def office(
+    tmp_path: Path, providers: Providers, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> Iterator[Hire]:
+    """Makes an office with the named routes; afterwards no secret may stand in any event, row or log line."""
+    caplog.set_level(logging.DEBUG)
+    for name, url in URLS.items():
+        monkeypatch.setenv(f"URL_{name.upper()}", url)
+    made: list[Office] = []
+
+    def hire(*names: str) -> Office:
+        made.append(Office(tmp_path, providers, names))
+        return made[-1]
+
+    yield hire
+    for one in made:
+        told = [event.model_dump_json() for event in one.log.read()]
+        told += [row.model_dump_json() for p in (OUTBOX, DELIVERIES, INCIDENTS) for row in one.log.rows(p).values()]
+        records = [record for phase in ("setup", "call") for record in caplog.get_records(phase)]  # type: ignore[arg-type]
+        told += [record.getMessage() + str(record.exc_text) for record in records]
+        for secret in SECRETS:
+            assert not [line for line in told if secret in line]
+        one.log.close()
+    assert not [host for host in providers.refused if host != "unknown.example"]
+
+
+def kinds(found: list[Any]) -> list[str]:
+    return [type(payload).__name__.removeprefix("Notification") for payload in found]
+
+
+ATTEMPTS = (NotificationDelivered, NotificationFailed, NotificationDeadLettered, NotificationSuppressed)
+
+
+# what arrives
+
+
+@pytest.mark.parametrize("name", list(URLS))
+def test_a_trigger_and_its_resolve_arrive_in_order(office: Hire, name: str):
+    one = office(name)
+    one.step(0, fire=[alert("billing", summary="<!channel> & <@U1>")])
+    assert one.deliver().delivered == 1
+    incident = next(iter(one.log.rows(INCIDENTS).values()))
+    if name in {"pager", "eu"}:
+        assert len(one.providers.open_incidents()) == 1
+    one.step(60, resolve=["billing"])
+    report = one.deliver()
+    assert (report.delivered, report.left, report.errors) == (1, 0, {})
+    assert one.providers.open_incidents() == set()
+    requests = one.providers.to(HOST[name])
+    assert len(requests) == len(one.providers.requests) == 2
+    assert {request.headers["content-type"] for request in requests} == {"application/json; charset=utf-8"}
+    if name in {"hook", "bot"}:
+        assert [body["text"].split(":")[0] for body in one.providers.slack] == ["CRITICAL firing", "RESOLVED"]
+        assert "<!channel>" not in json.dumps(one.providers.slack)
+        assert incident.id in json.dumps(one.providers.slack)
+    delivered = one.events(NotificationDelivered)
+    assert [d.attempts for d in delivered] == [1, 1]
+    if name == "bot":
+        assert [d.reference for d in delivered] == ["1700000000.000001", "1700000000.000002"]
+    if name in {"pager", "eu"}:
+        assert {d.reference for d in delivered} == set(one.providers.incidents)
+    assert one.log.verify().ok
+
+
+def test_pagerduty_gets_one_incident_per_episode(office: Hire):
+    one = office("pager")
+    for seconds, change in (
+        (0, {"fire": [alert("a")]}),
+        (400, {"fire": [alert("b")]}),
+        (500, {"resolve": ["a", "b"]}),
+        (600, {"fire": [alert("a")]}),
+    ):
+        one.step(seconds, **change)
+        one.deliver()
+    states = list(one.providers.incidents.values())
+    assert [(i.open, i.opened, i.triggers) for i in states] == [(False, 1, 2), (True, 1, 1)]
+
+
+def test_a_storm_of_a_thousand_alerts_is_one_request_per_route(office: Hire):
+    one = office("hook", "pager")
+    one.step(0, fire=[alert(f"g{n:04}", value=100_001.0 + n) for n in range(1_000)])
+    assert one.deliver().delivered == 2
+    assert len(one.providers.requests) == 2
+    assert "CRITICAL firing (1,000 alerts)" in one.providers.slack[0]["text"]
+    assert "1,000 alerts" in next(iter(one.providers.incidents.values())).summary
+
+
+# what goes wrong
+
+RETRY = [
+    ("hook", Reply(500, "rollup_error"), "HTTP 500"),
+    ("hook", Reply(429, "", {"Retry-After": "120"}), "HTTP 429"),
+    ("hook", Reply(429, ""), "HTTP 429"),
+    ("hook", Reply(408, ""), "HTTP 408"),
+    ("hook", Reply(200, "<html>Welcome to Hotel WiFi, OK</html>"), "Hotel WiFi"),
+    ("hook", Reply(302, "", {"Location": "https://unknown.example/login"}), "redirected elsewhere"),
+    ("hook", Reply(307, "", {"Location": "https://unknown.example/login"}), "redirected elsewhere"),
+    ("hook", Reply(disconnect=True), "the message may have arrived"),
+    ("bot", Reply(200, '{"ok": false, "error": "internal_error", "note": "OK"}'), "ok: false, internal_error"),
+    ("bot", Reply(200, "<html>OK</html>"), "Slack answered"),
+    ("bot", Reply(200, '{"ok": "true"}'), "Slack answered"),
+    ("bot", Reply(429, '{"ok": false, "error": "ratelimited"}', {"Retry-After": "30"}), "HTTP 429"),
+    ("bot", Reply(503, ""), "HTTP 503"),
+    ("pager", Reply(200, '{"status": "success"}'), "HTTP 200"),
+    ("pager", Reply(202, "<html></html>"), "HTTP 202"),
+    ("pager", Reply(307, "", {"Location": "https://unknown.example/v2/enqueue"}), "redirected elsewhere"),
+    ("pager", Reply(429, ""), "HTTP 429"),
+    ("pager", Reply(500, ""), "HTTP 500"),
+    ("eu", Reply(502, ""), "HTTP 502"),
+]
+REJECT = [
+    ("hook", Reply(400, "invalid_payload"), "invalid_payload"),
+    ("hook", Reply(403, "action_prohibited"), "HTTP 403"),
+    ("hook", Reply(410, "channel_is_archived"), "HTTP 410"),
+    ("bot", Reply(200, '{"ok": false, "error": "channel_not_found"}'), "ok: false, channel_not_found"),
+    ("bot", Reply(200, json.dumps({"ok": False, "error": f"invalid_auth {TOKEN}"})), "invalid_auth ***"),
+    ("pager", Reply(400, json.dumps({"errors": [f"key {ROUTING_KEY} is unknown"]})), "HTTP 400"),
+    ("pager", Reply(403, ""), "HTTP 403"),
+    ("eu", Reply(401, ""), "HTTP 401"),
+]
+
+
+@pytest.mark.parametrize(("name", "reply", "error"), RETRY)
+def test_a_failure_that_may_pass_is_tried_again_until_it_does(office: Hire, name: str, reply: Reply, error: str):
+    one = office(name)
+    one.step(0, fire=[alert("a")])
+    one.providers.next_replies(HOST[name], reply)
+    report = one.deliver()
+    assert (report.failed, report.delivered, report.left) == (1, 0, 1)
+    assert error in report.errors[name]
+    failed = one.events(NotificationFailed)[0]
+    wait = (failed.next_attempt_at - one.clock()).total_seconds()
+    asked = float(reply.headers.get("Retry-After", 0))
+    assert max(asked, 1.0) <= wait <= max(asked, 2.0)
+    assert one.deliver().failed == 0, "not before it is due"
+    assert len(one.providers.requests) == 1
+    one.clock.time = failed.next_attempt_at
+    assert one.deliver().delivered == 1
+    assert one.events(NotificationDelivered)[0].attempts == 2
+    assert one.log.rows(OUTBOX) == {}
+
+
+@pytest.mark.parametrize(("name", "reply", "error"), REJECT)
+def test_a_rejection_is_a_dead_letter_at_once(office: Hire, name: str, reply: Reply, error: str):
+    one = office(name)
+    one.step(0, fire=[alert("a")])
+    one.providers.next_replies(HOST[name], reply)
+    report = one.deliver()
+    assert (report.dead_lettered, report.left) == (1, 0)
+    dead = one.events(NotificationDeadLettered)[0]
+    assert error in dead.error
+    assert dead.attempts == 1
+
+
+def test_retry_after_may_be_a_date_and_is_believed_for_an_hour_at_most(office: Hire):
+    one = office("pager")
+    one.step(0, fire=[alert("a")])
+    dated = {"Date": "Sun, 01 Mar 2026 02:00:00 GMT", "Retry-After": "Sun, 01 Mar 2026 02:02:30 GMT"}
+    one.providers.next_replies(PAGERDUTY, Reply(429, "", dated), Reply(429, "", {"Retry-After": "99999999999"}))
+    one.deliver()
+    first = one.events(NotificationFailed)[0]
+    assert first.next_attempt_at == at(150)
+    one.clock.time = first.next_attempt_at
+    one.deliver()
+    assert one.events(NotificationFailed)[1].next_attempt_at == at(150) + timedelta(hours=1)
+
+
+def test_a_route_that_was_asked_to_wait_rests_as_a_whole(office: Hire):
+    one = office("hook", "pager")
+    one.step(0, fire=[alert("a")])
+    one.providers.next_replies(HOOKS, Reply(429, "", {"Retry-After": "60"}))
+    one.deliver()
+    one.step(15, fire=[alert("b", rule="other")])
+    one.deliver()
+    assert len(one.providers.to(HOOKS)) == 1
+    assert len(one.providers.to(PAGERDUTY)) == 2
+    one.clock.forward(seconds=60)
+    one.deliver()
+    assert len(one.providers.slack) == 2
+
+
+def test_the_wait_grows_with_full_jitter_to_five_minutes():
+    for attempts in (1, 2, 3, 8, 9, 100, 5_000):
+        waits = [backoff(attempts).total_seconds() for _ in range(200)]
+        high = min(300, 2**attempts if attempts < 20 else 300)
+        assert all(1 <= wait <= high for wait in waits)
+        assert attempts == 1 or max(waits) - min(waits) > high / 4
+
+
+def test_a_delivery_that_fails_for_too_long_is_given_up(office: Hire):
+    one = office("hook")
+    one.step(0, fire=[alert("a")])
+    one.providers.always(HOOKS, Reply(500, ""))
+    one.deliver()
+    one.clock.forward(hours=6)
+    assert one.deliver().failed == 1, "exactly as old as allowed"
+    one.clock.forward(minutes=6)
+    assert one.deliver().dead_lettered == 1
+    assert "too old" in one.events(NotificationDeadLettered)[0].error
+    assert one.log.rows(OUTBOX) == {}
+
+
+def test_after_a_long_absence_what_was_never_tried_is_tried_once(office: Hire):
+    one = office("pager")
+    one.step(0, fire=[alert("a")])
+    one.clock.forward(hours=30)
+    assert one.deliver().delivered == 1
+    assert len(one.providers.open_incidents()) == 1
+
+
+def test_a_slow_drip_ends_at_the_deadline(office: Hire):
+    one = office("hook")
+    one.timeout = timedelta(seconds=1)
+    one.step(0, fire=[alert("a")])
+    one.providers.next_replies(HOOKS, Reply(200, "ok", drip=0.5, process=True))
+    began = time.monotonic()
+    report = one.deliver()
+    assert time.monotonic() - began < 3
+    assert "no answer within 1 s; the message may have arrived" in report.errors["hook"]
+    eventually(
+        lambda: not [t for t in threading.enumerate() if t.name == "notify-hook"], "the thread that was cut off", 5
+    )
+
+
+def test_nothing_is_sent_over_a_connection_that_opens_after_the_deadline():
+    attempt = Attempt(QUICK)
+    attempt.abort()
+    with socket.socket() as late, pytest.raises(Aborted):
+        attempt.opened(late)
+    assert not attempt.connected
+
+
+def test_pagerduty_has_one_incident_although_the_answer_was_lost(office: Hire):
+    one = office("pager")
+    one.step(0, fire=[alert("a")])
+    one.providers.next_replies(PAGERDUTY, Reply(process=True, disconnect=True))
+    assert one.deliver().failed == 1
+    one.clock.forward(minutes=1)
+    assert one.deliver().delivered == 1
+    incident = next(iter(one.providers.incidents.values()))
+    assert (len(one.providers.incidents), incident.opened, incident.triggers) == (1, 1, 2)
+
+
+def test_an_untrusted_authority_is_refused_and_nothing_is_sent(
+    office: Hire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    one = office("hook", "pager")
+    one.step(0, fire=[alert("a")])
+    trusted = os.environ["REQUESTS_CA_BUNDLE"]
+    other = tmp_path / "other-ca.pem"
+    trustme.CA().cert_pem.write_to_path(other)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(other))
+    report = one.deliver()
+    assert report.failed == 2
+    assert all("certificate can't be trusted" in error for error in report.errors.values())
+    assert one.providers.requests == []
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "missing.pem"))
+    one.clock.forward(minutes=1)
+    assert one.deliver().failed == 2
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", trusted)
+    one.clock.forward(minutes=6)
+    assert one.deliver().delivered == 2
+
+
+def test_an_unreachable_proxy_is_a_failure_that_may_pass(office: Hire, monkeypatch: pytest.MonkeyPatch):
+    one = office("hook")
+    one.step(0, fire=[alert("a")])
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    report = one.deliver()
+    assert "the proxy didn't let us through" in report.errors["hook"]
+    assert one.log.rows(OUTBOX)
+
+
+def test_another_channel_goes_through_its_stock_plugin(office: Hire, monkeypatch: pytest.MonkeyPatch):
+    one = office("pager")
+    secret = "plantedPathSecret55"
+    monkeypatch.setenv("URL_OTHER", f"jsons://user:plantedPassword66@unknown.example/{secret}")
+    one.routes.append(route("other"))
+    one.desk.routes = tuple(one.routes)
+    one.step(0, fire=[alert("a")])
+    report = one.deliver()
+    assert (report.delivered, report.failed) == (1, 1)
+    assert one.providers.refused == ["unknown.example"]
+    assert "apprise reports FAILURE" in report.errors["other"]
+    assert secret not in report.errors["other"]
+    assert "plantedPassword66" not in report.errors["other"]
+
+
+def test_the_netrc_of_the_user_is_not_sent(office: Hire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    netrc = tmp_path / "netrc"
+    netrc.write_text(f"machine {SLACK} login me password other\nmachine {HOOKS} login me password other\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    one = office("hook", "bot")
+    one.step(0, fire=[alert("a")])
+    assert one.deliver().delivered == 2
+    assert "authorization" not in one.providers.to(HOOKS)[0].headers
+
+
+# order
+
+
+def test_a_resolve_never_overtakes_its_trigger(office: Hire):
+    one = office("pager")
+    one.step(0, fire=[alert("a")])
+    one.providers.next_replies(PAGERDUTY, Reply(500, ""), Reply(500, ""))
+    one.deliver()
+    one.step(15, resolve=["a"])
+    one.clock.forward(minutes=1)
+    one.deliver()
+    assert one.outbox() == ["trigger", "resolve"]
+    one.deliver()
+    assert len(one.providers.requests) == 2, "the resolve waits for its trigger"
+    one.clock.forward(minutes=10)
+    assert one.deliver().delivered == 2
+    actions = [request.body["event_action"] for request in one.providers.requests]
+    assert actions == ["trigger", "trigger", "trigger", "resolve"]
+    assert one.providers.open_incidents() == set()
+
+
+def test_a_trigger_that_nobody_needs_any_more_is_dropped_and_the_resolve_is_sent(office: Hire):
+    one = office("pager", "hook")
+    one.step(0, fire=[alert("a")])
+    one.step(15, resolve=["a"])
+    report = one.deliver()
+    assert (report.dropped, report.delivered, report.left) == (2, 2, 0)
+    assert [request.body["event_action"] for request in one.providers.to(PAGERDUTY)] == ["resolve"]
+    assert one.providers.incidents == {}
+    dropped = one.events(NotificationSuppressed)
+    assert {d.route for d in dropped} == {"pager", "hook"}
+    assert all(d.delivery and "ended before" in d.reason for d in dropped)
+
+
+def test_a_new_episode_is_told_although_the_one_before_was_dropped(office: Hire):
+    one = office("pager")
+    one.step(0, fire=[alert("a")])
+    one.step(15, resolve=["a"])
+    one.step(30, fire=[alert("a")])
+    report = one.deliver()
+    assert (report.dropped, report.delivered) == (1, 2)
+    assert len(one.providers.open_incidents()) == 1
+
+
+def test_a_rejected_trigger_does_not_hold_up_what_follows(office: Hire):
+    one = office("hook")
+    one.step(0, fire=[alert("a")])
+    one.step(400, fire=[alert("b")])
+    one.providers.next_replies(HOOKS, Reply(400, "invalid_payload"))
+    report = one.deliver()
+    assert (report.dead_lettered, report.delivered) == (1, 1)
+
+
+def test_a_message_that_always_fails_does_not_starve_the_others_of_its_route(office: Hire):
+    one = office("hook")
+    one.step(0, fire=[alert("a")])
+    one.providers.next_replies(HOOKS, Reply(500, ""))
+    one.deliver()
+    one.clock.forward(minutes=1)
+    one.step(60, fire=[alert("b", rule="other")])
+    one.providers.next_replies(HOOKS, Reply(200, "ok"), Reply(500, ""))
+    report = one.deliver()
+    assert (report.delivered, report.failed) == (1, 1)
+    assert "CRITICAL" in one.providers.requests[1].body["text"]
+    remaining = next(iter(one.log.rows(OUTBOX).values()))
+    assert remaining.attempts == 2
+
+
+def test_the_limit_counts_per_route(office: Hire):
+    one = office("hook", "pager")
+    one.step(0, fire=[alert(f"a{n}", rule=f"rule-{n}") for n in range(5)])
+    assert one.deliver(limit=2).delivered == 4
+    assert one.deliver(limit=100).delivered == 6
+    assert one.log.rows(OUTBOX) == {}
+
+
+# independence
+
+
+@pytest.mark.parametrize("trouble", [Reply(hang=True), Reply(200, "ok", drip=0.5)])
+def test_hung_routes_delay_neither_pagerduty_nor_each_other(office: Hire, trouble: Reply):
+    one = office("hook", "bot", "pager")
+    one.timeout = timedelta(seconds=2)
+    one.step(0, fire=[alert(f"a{n}", rule=f"rule-{n}") for n in range(6)])
+    one.providers.always(HOOKS, trouble)
+    one.providers.always(SLACK, trouble)
+    began = time.monotonic()
+    report = one.deliver()
+    lasted = time.monotonic() - began
+    assert [request.at - began < 1.5 for request in one.providers.to(PAGERDUTY)] == [True] * 6
+    assert len(one.providers.open_incidents()) == 6
+    assert (report.delivered, report.failed) == (6, 2)
+    assert 1.9 < lasted < 4.0, "one deadline for both, and no second try in the same call"
+    one.providers.recover(HOOKS)
+    one.providers.recover(SLACK)
+    one.clock.forward(minutes=1)
+    assert one.deliver().delivered == 12
+
+
+def test_two_workers_on_one_outbox_send_everything_once(office: Hire):
+    one = office("hook", "pager")
+    one.step(0, fire=[alert(f"a{n}", rule=f"rule-{n:02}") for n in range(12)])
+    channels = one.channels()
+    logs = [EventLog.open(store(one.folder)) for _ in range(2)]
+    gate = threading.Barrier(2)
+    reports: list[DeliveryReport] = []
+
+    def work(log: EventLog, holder: str) -> None:
+        gate.wait(10)
+        reports.extend(deliver(log, channels, outbox=OUTBOX, now=one.clock, holder=holder) for _ in range(3))
+
+    threads = [threading.Thread(target=work, args=(log, f"w{n}")) for n, log in enumerate(logs)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sum(report.delivered for report in reports) == 24
+    assert len(one.providers.requests) == 24
+    assert one.log.rows(OUTBOX) == {}
+    for log in logs:
+        log.close()
+
+
+def test_a_lane_that_somebody_else_works_on_is_left_alone(office: Hire):
+    one = office("pager")
+    one.step(0, fire=[alert("a")])
+    lane = next(iter(one.log.rows(OUTBOX).values())).lane
+    assert one.log.lease(f"deliver/{lane}", "other", now=one.clock(), ttl=timedelta(seconds=40))
+    assert (one.deliver().elsewhere, one.providers.requests) == (1, [])
+    one.clock.forward(seconds=41)
+    assert one.deliver().delivered == 1
+
+
+_WORKER = """
+import sys
+from datetime import datetime, timedelta
+from controlplane.eventlog.log import EventLog
+from controlplane.eventlog.projections import OUTBOX
+from controlplane.notify.channels import load_channels
+from controlplane.notify.outbox import deliver
+from controlplane.settings import Route, Secret
+
+log = EventLog.open(sys.argv[1])
+channels = load_channels([Route(name=n, url=Secret(env="URL_" + n.upper())) for n in sys.argv[3:]])
+moment = datetime.fromisoformat(sys.argv[2])
+deliver(log, channels, outbox=OUTBOX, now=lambda: moment, holder="worker")
+"""
+
+
+def killed_in_the_middle(one: Office, host: str, *names: str) -> None:
+    """Let another process send, and kill it when the provider has acted on the request but not yet answered."""
+    one.providers.next_replies(host, Reply(process=True, hang=True))
+    while not one.providers.received.empty():
+        one.providers.received.get()
+    worker = subprocess.Popen([sys.executable, "-c", _WORKER, store(one.folder), one.clock().isoformat(), *names])
+    try:
+        one.providers.received.get(timeout=60)
+    finally:
+        os.kill(worker.pid, signal.SIGKILL)
+        worker.wait(10)
+    one.providers.release()
+
+
+def test_a_worker_killed_between_send_and_record_costs_a_repetition_but_no_second_incident(office: Hire):
+    one = office("pager")
+    one.step(0, fire=[alert("a")])
+    killed_in_the_middle(one, PAGERDUTY, "pager")
+    assert len(one.providers.open_incidents()) == 1
+    assert one.events(*ATTEMPTS) == []
+    assert one.deliver().elsewhere == 1, "the lease of the dead holds"
+    one.clock.forward(minutes=2)
+    assert one.deliver().delivered == 1
+    incident = next(iter(one.providers.incidents.values()))
+    assert (len(one.providers.incidents), incident.opened, incident.triggers) == (1, 1, 2)
+
+
+def test_a_trigger_that_a_dead_worker_may_have_sent_is_not_dropped(office: Hire):
+    one = office("pager")
+    one.step(0, fire=[alert("a")])
+    killed_in_the_middle(one, PAGERDUTY, "pager")
+    one.step(120, resolve=["a"])
+    report = one.deliver()
+    assert (report.dropped, report.delivered, report.left) == (0, 2, 0)
+    assert one.providers.open_incidents() == set()
+    assert [request.body["event_action"] for request in one.providers.requests] == ["trigger", "trigger", "resolve"]
+
+
+# settings and secrets
+
+
+def test_a_delivery_for_a_route_that_is_gone_is_a_dead_letter(office: Hire):
+    one = office("hook", "pager")
+    one.step(0, fire=[alert("a")])
+    report = one.deliver(one.channels(one.routes[:1]))
+    assert (report.delivered, report.dead_lettered) == (1, 1)
+    assert one.events(NotificationDeadLettered)[0].error == "the route pager is no longer in the settings"
+
+
+@pytest.mark.parametrize(
+    ("url", "remedy"),
+    [
+        (None, "environment variable URL_BAD is not set"),
+        ("", "environment variable URL_BAD is not set"),
+        ("slackops://hooks/T0/B0", "isn't one that can be notified"),
+        ("slackops://bot/notatoken/C0123456789", "isn't one that can be notified"),
+        ("pdevents://", "isn't one that can be notified"),
+        ("pdevents://plantedRoutingKey0?region=mars", "isn't one that can be notified"),
+        ("nosuchschema://plantedRoutingKey0/x", "isn't one that can be notified"),
+        ("plantedRoutingKey0", "doesn't hold one apprise URL"),
+        ("pdevents://plantedRoutingKey0,pdevents://other", "doesn't hold one apprise URL"),
+    ],
+)
+def test_a_bad_route_is_named_with_a_remedy_and_without_its_secret(
+    url: str | None, remedy: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.delenv("URL_BAD", raising=False)
+    if url is not None:
+        monkeypatch.setenv("URL_BAD", url)
+    monkeypatch.setenv("URL_PAGER", URLS["pager"])
+    routes = [route("bad"), route("pager")]
+    with pytest.raises(InvalidInput) as raised:
+        load_channels(routes)
+    assert isinstance(raised.value, ControlplaneError)
+    assert len(raised.value.problems) == 1
+    shown = str(raised.value) + caplog.text
+    assert "notify.routes.bad" in shown
+    assert remedy in shown
+    assert raised.value.__cause__ is None
+    for secret in (*SECRETS, "plantedRoutingKey0", "notatoken"):
+        assert secret not in shown
+    lenient = load_channels(routes, strict=False)
+    assert list(lenient.loaded) == ["pager"]
+    assert remedy in lenient.broken["bad"]
+
+
+def test_what_is_queued_for_a_broken_route_waits_until_it_is_mended(office: Hire, monkeypatch: pytest.MonkeyPatch):
+    one = office("hook", "pager")
+    one.step(0, fire=[alert("a"), alert("b", rule="other")])
+    monkeypatch.delenv("URL_HOOK")
+    report = one.deliver(one.channels(strict=False))
+    assert (report.delivered, report.failed, report.left) == (2, 1, 2)
+    assert report.errors["hook"] == "environment variable URL_HOOK is not set; set it or use {file: …}"
+    monkeypatch.setenv("URL_HOOK", URLS["hook"])
+    one.clock.forward(minutes=1)
+    assert one.deliver().delivered == 2
+
+
+def test_secrets_of_files_work_and_representations_hide_them(tmp_path: Path):
+    secret = tmp_path / "url"
+    secret.write_text(URLS["pager"] + "\n")
+    loaded = load_channels([Route.model_validate({"name": "pager", "url": {"file": str(secret)}})])
+    assert ROUTING_KEY not in repr(loaded)
+    assert loaded.loaded["pager"].kind == "pagerduty"
+
+
+def test_plugins_send_nothing_but_what_the_outbox_gives_them(providers: Providers, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("URL_PAGER", URLS["pager"])
+    channel = load_channels([route("pager")]).loaded["pager"]
+    assert not channel._apprise.notify(body="something", title="else")
+    assert providers.requests == []
+    assert ROUTING_KEY not in channel._apprise.urls()[0]
+
+
+def test_a_repeated_step_queues_and_sends_nothing_twice(office: Hire):
+    one = office("pager")
+    drafts: list[Draft] = one.desk.step(0, fire=[alert("a")])
+    first: list[Event] = one.log.append(drafts, recorded_at=one.clock())
+    assert one.deliver().delivered == 1
+    assert one.log.append(drafts, recorded_at=datetime.now(UTC)) == []
+    assert one.deliver().delivered == 0
+    assert len(first) == 2
+    assert len(one.providers.requests) == 1
+    assert kinds(one.events(NotificationQueued, *ATTEMPTS)) == ["Queued", "Delivered"]

@@ -1,0 +1,155 @@
+"""Texts of lines and cells, the columns that a width has room for, and the filter."""
+
+from datetime import timedelta
+from unicodedata import category
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from controlplane.model.alerts import Acknowledgement, Alert, AlertState
+from tests.tui import sample
+from tests.tui.sample import NOW
+from tui.data import Row
+from tui.filter import Filter
+from tui.text import against, change_money, fit, safe, short_age, where
+from tui.widgets.columns import COLUMNS, GAP, layout
+
+
+def row(**fields) -> Row:
+    facts = sample.facts()
+    known = {name: getattr(facts, name) for name in type(facts).model_fields if name != "alert"}
+    plain = {"id": facts.alert, "state": AlertState.FIRING, "fired_at": NOW, "episode": "e1"}
+    return Row.of(Alert(**(known | plain | fields)))
+
+
+@given(st.text(max_size=60), st.integers(0, 40), st.booleans())
+def test_a_fitted_text_has_exactly_the_width(text: str, width: int, right: bool) -> None:
+    assert cell_len(fit(safe(text), width, right=right)) == width
+
+
+@given(st.text())
+def test_no_control_character_survives(text: str) -> None:
+    assert {category(char) for char in safe(text)}.isdisjoint({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "shown"),
+    [
+        ("lag", 5, "lag  "),
+        ("consumer", 5, "cons…"),
+        ("日本語テスト", 6, "日本… "),
+        ("日本", 4, "日本"),
+        ("x", 0, ""),
+        ("", 3, "   "),
+    ],
+)
+def test_fit(text: str, width: int, shown: str) -> None:
+    assert fit(text, width) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0, "0s"), (-5, "0s"), (59, "59s"), (252, "4m12s"), (3_600, "1h"), (86_399, "23h59m"), (10_400_000, "120d8h")],
+)
+def test_short_age(seconds: int, shown: str) -> None:
+    assert short_age(timedelta(seconds=seconds)) == shown
+    assert len(shown) <= 6
+
+
+@pytest.mark.parametrize(
+    ("value", "threshold", "unit", "short", "shown"),
+    [
+        (412_000, "> 100000", "{message}", False, "412,000 > 100,000 messages"),
+        (412_000, "> 100000", "{message}", True, "412k > 100k messages"),
+        (9_999, "> 100", "{message}", True, "9,999 > 100 messages"),
+        (1, "< 4", "{entry}", True, "1 < 4 entries"),
+        (0.912, "> 0.85", "1", False, "91.2 > 85 %"),
+        (0.912, "> 85 %", "1", False, "91.2 > 85 %"),
+        (1.4e12, "> 900000000000", "By", True, "1.4 TB > 900 GB"),
+        (812, "> 750", "ms", True, "812 > 750 ms"),
+        (None, "> 5", "ms", True, "no data > 5 ms"),
+        (float("inf"), "> 5", "ms", True, "+inf > 5 ms"),
+        (float("nan"), "> 5", "{x}", True, "+nan > 5 xs"),
+        (7, "[red]x", "ms", True, "7 ms [red]x"),
+    ],
+)
+def test_a_value_against_its_threshold(value, threshold, unit, short, shown) -> None:
+    assert against(value, threshold, unit, short=short) == shown
+
+
+def test_where_leaves_out_what_another_column_says() -> None:
+    assert where({"topic": "orders", "app": "kafka", "group": "billing", "empty": ""}, "kafka") == "billing orders"
+
+
+def test_a_cost_is_a_change() -> None:
+    cost = sample.scale_out("a").proposal.cost
+    assert change_money(cost) == "+$496.40"
+    assert change_money(cost, "one_off") == "$0"
+    assert change_money(cost.model_copy(update={"per_month": -cost.per_month})) == "−$496.40"
+    assert change_money(cost.model_copy(update={"per_month": None})) == "unknown"
+
+
+@given(
+    st.integers(1, 300),
+    st.dictionaries(st.sampled_from([column.name for column in COLUMNS]), st.integers(2, 60)),
+)
+def test_columns_never_overflow(width: int, wanted: dict[str, int]) -> None:
+    chosen = layout(width, wanted)
+    total = sum(size for _, size in chosen) + GAP * (len(chosen) - 1)
+    assert total <= width or len(chosen) == 1
+    assert all(size >= 1 for _, size in chosen)
+
+
+@pytest.mark.parametrize(
+    ("width", "names"),
+    [
+        (200, [column.name for column in COLUMNS]),
+        (95, ["severity", "state", "age", "component", "where", "alert", "value", "cost"]),
+        (78, ["severity", "state", "age", "where", "alert", "value"]),
+        (58, ["severity", "state", "age", "alert", "value"]),
+        (30, ["severity", "alert"]),
+    ],
+)
+def test_the_least_important_columns_leave_first(width: int, names: list[str]) -> None:
+    assert [column.name for column, _ in layout(width, {})] == names
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("", True),
+        ("behind", True),
+        ("BEHIND kafka", True),
+        ("behind disk", False),
+        ("-disk", True),
+        ("-behind", False),
+        ("sev:crit", True),
+        ("sev:warning", False),
+        ("severity:c platform:cat component:kaf", True),
+        ("platform:prism", False),
+        ("-platform:prism", True),
+        ("state:firing", True),
+        ("state:open", True),
+        ("state:ack", False),
+        ("source:prom-eu1 rule:consumer-lag", True),
+        ("topic:orders", True),
+        ("topic:order -consumer_group:shipping", True),
+        ("topic:payments", False),
+        ("nolabel:x", False),
+        ("owner:ana", False),
+        ("sev:", True),
+        (":", False),
+        ("-", True),
+    ],
+)
+def test_filter(line: str, found: bool) -> None:
+    assert Filter.parse(line).matches(row()) is found
+
+
+def test_filter_by_owner_and_doubt() -> None:
+    taken = row(acknowledged=Acknowledgement(actor="Mira", at=NOW), held_for="missing")
+    assert Filter.parse("own:mira state:acknowledged state:held").matches(taken)
+    assert Filter.parse("state:?").matches(Row.of(taken.alert, doubt="source fails"))
+    assert not Filter.parse("state:?").matches(taken)

@@ -1,0 +1,285 @@
+"""What providers are sent: complete, within their limits, and harmless whatever the labels hold."""
+
+import json
+import re
+import unicodedata
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controlplane.model.errors import ControlplaneError
+from controlplane.model.notifications import Action, Message
+from controlplane.model.rules import Severity
+from controlplane.notify.addresses import kind_of, own, scrub, secrets_of
+from controlplane.notify.message import fit, text
+from controlplane.notify.pagerduty import pagerduty, size
+from controlplane.notify.preview import Kind, render, render_for
+from controlplane.notify.slack import escape, slack
+from tests.notify_cases import advice, at, member, message, route
+from tests.provider_proxy import block_kit_problem
+
+HOSTILE = (
+    "<!channel> @channel @here",
+    "<@U123> <https://evil.example|click>",
+    "\x1b[31mred\x1b[0m\x07\x00",
+    "x" * 10_000,
+    "\u202egnp.exe\u202c\u2066\u200b\ufeff",
+    "a\r\nb\tc\u2028d",
+    "&amp;&lt;!everyone&gt;",
+    "`code` *bold* ~strike~ _it_",
+    "'; DROP TABLE events; --",
+    "😀" * 3_000,
+    "[b]markup[/b] {value} %s",
+    "&" * 10_000,
+)
+hostile_text = st.one_of(
+    st.sampled_from(HOSTILE), st.text(max_size=300), st.text(alphabet="<>&@!|\x1b\u202e😀", max_size=4_000)
+)
+
+
+def everywhere(bad: str, count: int = 20, action: Action = Action.TRIGGER) -> Message:
+    """A message that has the text in every field that comes from outside."""
+    members = [
+        member("m", labels={bad: bad, "b": bad}, summary=bad, threshold=bad, unit=bad, firing=action is Action.TRIGGER)
+        for _ in range(count)
+    ]
+    short = advice(title=bad, change=bad, per_month=bad, one_off=bad, survives=bad, first_command=bad)
+    return message(
+        action=action,
+        title=bad,
+        component=bad,
+        platform=bad,
+        rule=bad,
+        environment=bad,
+        runbook=bad,
+        members=tuple(members),
+        firing=1_000,
+        advice=(short, short, short),
+    )
+
+
+def strings(value: Any) -> list[str]:
+    """Every text in a body, keys included."""
+    if isinstance(value, dict):
+        return [s for k, v in value.items() for s in (*strings(k), *strings(v))]
+    if isinstance(value, list):
+        return [s for v in value for s in strings(v)]
+    return [value] if isinstance(value, str) else []
+
+
+def units(value: str) -> int:
+    return len(value.encode("utf-16-le")) // 2
+
+
+def assert_harmless(body: dict[str, Any], allowed: str = "") -> None:
+    for found in strings(body):
+        bad = [c for c in found if unicodedata.category(c) in {"Cc", "Cf", "Cs"} and c not in allowed]
+        assert not bad, (found[:80], bad)
+
+
+def assert_slack_is_fine(body: dict[str, Any]) -> None:
+    assert block_kit_problem(body) == ""
+    assert 0 < len(body["blocks"]) <= 50
+    for block in body["blocks"]:
+        for part in [block.get("text"), *block.get("elements", [])]:
+            if part is None:
+                continue
+            limit = 150 if block["type"] == "header" else 3_000
+            assert 0 < units(part["text"]) <= limit
+            shown = re.sub(r"<https?://[^<>|]*\|Runbook>", "", part["text"])
+            assert not re.search(r"[<>]", shown), shown
+            assert not re.search(r"&(?!(?:amp|lt|gt);)", shown), shown
+            assert not re.search(r"@(?:channel|here|everyone)\b", shown, re.IGNORECASE), shown
+            assert part["type"] == "plain_text" or part["verbatim"] is True
+    assert not re.search(r"[<>]", body["text"])
+    assert (body["parse"], body["link_names"]) == ("none", False)
+    assert_harmless(body, "\n")
+
+
+def assert_pagerduty_is_fine(body: dict[str, Any]) -> None:
+    assert 0 < len(body["dedup_key"]) <= 255
+    assert size(body) <= 512_000
+    assert len(json.dumps(body, ensure_ascii=False).encode()) == size(body)
+    if body["event_action"] == "trigger":
+        payload = body["payload"]
+        assert 0 < units(payload["summary"]) <= 1_024
+        assert payload["source"]
+        assert payload["severity"] in {"critical", "warning", "info"}
+    assert_harmless(body)
+
+
+@pytest.mark.parametrize("bad", HOSTILE)
+@pytest.mark.parametrize("action", list(Action))
+def test_hostile_text_is_harmless_everywhere(bad: str, action: Action):
+    said = everywhere(bad, action=action)
+    assert_slack_is_fine(slack(said))
+    assert_pagerduty_is_fine(pagerduty(said))
+    plain = text(said)
+    assert units(plain["title"]) <= 250
+    assert_harmless(plain, "\n")
+
+
+@given(hostile_text, st.integers(0, 20))
+def test_any_text_is_harmless_everywhere(bad: str, count: int):
+    said = everywhere(bad, count)
+    assert_slack_is_fine(slack(said))
+    assert_pagerduty_is_fine(pagerduty(said))
+    assert_harmless(text(said), "\n")
+
+
+@given(st.text(alphabet="<>&@channel here😀", max_size=400), st.integers(5, 300))
+def test_an_escaped_text_fits_and_no_entity_is_cut(bad: str, limit: int):
+    escaped = escape(bad, limit)
+    assert units(escaped) <= limit
+    assert not re.search(r"&(?!(?:amp|lt|gt);)|[<>]", escaped)
+    if units(bad) * 5 <= limit:
+        assert len(escaped) >= len(bad)
+
+
+@pytest.mark.parametrize(
+    ("value", "limit", "expected"),
+    [("abc", 3, "abc"), ("abcd", 3, "ab…"), ("😀😀", 4, "😀😀"), ("😀😀", 3, "😀…"), ("a😀b", 3, "a…"), ("", 1, "")],
+)
+def test_fit_counts_utf16_units_and_splits_no_character(value: str, limit: int, expected: str):
+    assert fit(value, limit) == expected
+    assert units(expected) <= limit
+
+
+def test_slack_says_everything_an_engineer_needs():
+    said = message(firing=3, resolved=1)
+    body = slack(said)
+    assert body["blocks"][0]["text"]["text"] == "CRITICAL firing (3 alerts): Kafka consumer group is behind"
+    shown = "\n".join(strings(body["blocks"]))
+    for expected in (
+        "catalyst / kafka (production)",
+        "3 alerts firing, 1 resolved since 2026-03-01 02:00:00 UTC (2m 15s)",
+        "billing is 412,000 messages behind [412,000 messages, threshold &gt; 100000]",
+        "consumer_group=billing",
+        "since 2026-03-01 02:00:00 UTC",
+        "… and 2 more",
+        "Add consumers to billing: 4 consumers → 7 consumers",
+        "Cost: $9,702 per month, $0 one-off",
+        "Survives: yes, loss of a zone",
+        "First command: kubectl scale deployment/billing --replicas=7",
+        "Incident inc0123456789abc",
+        "Rule catalyst-kafka-consumer-lag",
+        "<https://runbooks.example/kafka-consumer-lag|Runbook>",
+    ):
+        assert expected in shown
+    assert body["text"].startswith("CRITICAL firing (3 alerts): Kafka consumer group is behind · catalyst / kafka")
+
+
+def test_a_resolve_says_that_it_is_over():
+    said = message(
+        action=Action.RESOLVE, firing=0, resolved=2, members=(member("billing", firing=False),), advice=(), at=at(600)
+    )
+    shown = "\n".join(strings(slack(said)))
+    assert "RESOLVED: Kafka consumer group is behind" in shown
+    assert "2 alerts resolved after 10m, began 2026-03-01 02:00:00 UTC" in shown
+    assert "… and 1 more" in shown
+    assert pagerduty(said) == {"event_action": "resolve", "dedup_key": "d" * 64}
+    assert text(said)["title"] == "RESOLVED: Kafka consumer group is behind"
+
+
+@pytest.mark.parametrize("severity", list(Severity))
+def test_pagerduty_has_every_field(severity: Severity):
+    body = pagerduty(message(severity=severity))
+    assert body["event_action"] == "trigger"
+    assert body["dedup_key"] == "d" * 64
+    assert body["client"] == "controlplane (production)"
+    assert body["links"] == [{"href": "https://runbooks.example/kafka-consumer-lag", "text": "Runbook"}]
+    payload = body["payload"]
+    assert payload["severity"] == severity.value
+    assert payload["source"] == "production/catalyst/kafka"
+    assert (payload["component"], payload["group"]) == ("kafka", "catalyst")
+    assert payload["class"] == "catalyst-kafka-consumer-lag"
+    assert payload["timestamp"] == "2026-03-01T02:02:15.000+00:00"
+    assert payload["summary"].endswith("catalyst / kafka (production) · billing is 412,000 messages behind")
+    details = payload["custom_details"]
+    assert details["evidence"][0]["value"] == "412,000 messages, threshold > 100000"
+    assert details["recommendations"][0]["cost_per_month"] == "$9,702"
+    assert details["recommendations"][0]["survives"] == "yes, loss of a zone"
+    assert details["incident"] == "inc0123456789abc"
+
+
+@pytest.mark.parametrize(
+    ("runbook", "linked"),
+    [
+        (None, False),
+        ("kafka-consumer-lag", False),
+        ("javascript:alert(1)", False),
+        ("https://wiki/a b", False),
+        ("https://wiki/a|b>", True),
+    ],
+)
+def test_only_a_url_becomes_a_link(runbook: str | None, linked: bool):
+    said = message(runbook=runbook)
+    assert bool(pagerduty(said)["links"]) is linked
+    sections = [block["text"]["text"] for block in slack(said)["blocks"] if block["type"] == "section"]
+    assert any(section.startswith("<http") for section in sections) is linked
+    if linked:
+        assert sections[-1] == "<https://wiki/a%7Cb&gt;|Runbook>"
+
+
+def test_evidence_is_cut_before_the_event_is_too_large():
+    labels = {f"label{n}": "😀" * 200 for n in range(40)}
+    said = message(members=tuple(member(f"m{n}", labels=labels) for n in range(20)))
+    body = pagerduty(said)
+    kept = len(body["payload"]["custom_details"]["evidence"])
+    assert 0 < kept < 20
+    assert size(body) <= 511_000
+
+
+@pytest.mark.parametrize(
+    ("url", "kind", "rewritten"),
+    [
+        ("slackops://hooks/T/B/X", Kind.SLACK, None),
+        ("slackops://bot/xoxb-1/C0123456789", Kind.SLACK, None),
+        ("https://hooks.slack.com/services/T0/B0/X0", Kind.SLACK, "slackops://hooks/T0/B0/X0"),
+        ("slack://T0/B0/X0", Kind.SLACK, "slackops://hooks/T0/B0/X0"),
+        ("slack://xoxb-1-a/#ops", Kind.SLACK, "slackops://bot/xoxb-1-a/%23ops"),
+        ("slack://xoxb-1-a/#ops/#more", Kind.TEXT, None),
+        ("pdevents://KEY", Kind.PAGERDUTY, None),
+        ("PDEVENTS://KEY?region=eu", Kind.PAGERDUTY, None),
+        ("pagerduty://KEY@api", Kind.PAGERDUTY, "pdevents://KEY"),
+        ("pagerduty://KEY@api/source/part?region=eu", Kind.PAGERDUTY, "pdevents://KEY?region=eu"),
+        ("mailtos://user:password@example.org", Kind.TEXT, None),
+        ("https://hooks.slack.com.evil.example/services/T/B/X", Kind.TEXT, None),
+        ("", Kind.TEXT, None),
+    ],
+)
+def test_the_url_tells_the_kind(url: str, kind: Kind, rewritten: str | None):
+    assert kind_of(url) is kind
+    assert own(url) == (rewritten or url)
+
+
+@pytest.mark.parametrize(
+    ("url", "secrets"),
+    [
+        ("slackops://hooks/T0AA/B0BB/s3cr3t", ["T0AA", "B0BB", "s3cr3t", "T0AA/B0BB/s3cr3t"]),
+        ("pdevents://0123456789abcdef?region=eu", ["0123456789abcdef"]),
+        ("mailtos://me:p%40ssw0rd@example.org?smtp=x&name=tok%2Fen", ["p%40ssw0rd", "p@ssw0rd", "tok/en", "tok%2Fen"]),
+        ("not a url/with-secret", ["with-secret"]),
+        ("http://[broken/secret", ["secret"]),
+    ],
+)
+def test_every_form_of_a_secret_is_scrubbed(url: str, secrets: list[str]):
+    hidden = secrets_of(url)
+    for secret in (*secrets, url):
+        shown = scrub(f"POST to {secret} failed", hidden)
+        assert secret not in shown
+        assert shown.startswith("POST to ")
+
+
+def test_preview_shows_the_body_without_secrets(monkeypatch: pytest.MonkeyPatch):
+    said = message()
+    for url, kind in (("slackops://hooks/T/B/topsecret", Kind.SLACK), ("pdevents://topsecret", Kind.PAGERDUTY)):
+        monkeypatch.setenv("URL_X", url)
+        shown = render_for(route("x"), said)
+        assert (shown["route"], shown["kind"], shown["body"]) == ("x", kind.value, render(kind, said))
+        assert "topsecret" not in json.dumps(shown)
+    monkeypatch.delenv("URL_X")
+    with pytest.raises(ControlplaneError, match="URL_X is not set"):
+        render_for(route("x"), said)

@@ -1,0 +1,261 @@
+"""The terminal itself: polls snapshots in a thread, hands them to the screen, and has commands done."""
+
+import gc
+import getpass
+import threading
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any, ClassVar
+
+from textual import work
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.screen import Screen
+
+from controlplane.model.errors import ControlplaneError
+from tui.commands import Actions, Command, Kind, refusal
+from tui.data import Log, Row, Snapshot, SnapshotReader, utc_now
+from tui.screens.alerts import AlertsScreen
+from tui.screens.base import SnapshotScreen
+from tui.screens.confirm import ConfirmDialog
+from tui.screens.help import HelpScreen
+from tui.text import safe
+from tui.theme import THEME
+from tui.trust import Mode, Trust, trust
+
+SCREENS: tuple[type[SnapshotScreen], ...] = (AlertsScreen,)
+"""The screens that a digit leads to, home first."""
+_SETTLE = 3
+_JOIN = 0.3
+
+
+class ControlplaneApp(App[None], inherit_bindings=False):
+    """Shows the snapshots of `reader`; `actions` does what the operator confirms, in a thread."""
+
+    TITLE = "controlplane"
+    ENABLE_COMMAND_PALETTE = True
+    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {screen.NAME.lower(): screen for screen in SCREENS}
+    DEFAULT_MODE = SCREENS[0].NAME.lower()
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(
+            Binding(
+                screen.KEY, f"switch_mode('{screen.NAME.lower()}')", screen.NAME, show=False, id=f"view.{screen.KEY}"
+            )
+            for screen in SCREENS
+        ),
+        Binding("question_mark", "help", "Help", id="app.help", tooltip="These keys"),
+        Binding("q,ctrl+q", "quit", "Quit", id="app.quit", tooltip="Leave the terminal"),
+        Binding("ctrl+c", "help_quit", "Say how to quit", show=False, system=True, id="app.help_quit"),
+    ]
+
+    class Arrived(Message):
+        """The reader has a new snapshot."""
+
+        def __init__(self, snapshot: Snapshot) -> None:
+            super().__init__()
+            self.snapshot = snapshot
+
+    class Finished(Message):
+        """A command was done, or failed for a reason."""
+
+        def __init__(self, command: Command, error: str = "") -> None:
+            super().__init__()
+            self.command, self.error = command, error
+
+    def __init__(
+        self,
+        reader: SnapshotReader,
+        actions: Actions,
+        *,
+        environment: str = "default",
+        read_only: bool = False,
+        actor: str | None = None,
+        clock: Callable[[], datetime] = utc_now,
+        command_clock: Callable[[], datetime] | None = None,
+    ) -> None:
+        super().__init__()
+        self.register_theme(THEME)
+        self.theme = THEME.name
+        reader.environment = environment
+        self.reader, self.actions, self.read_only, self.clock = reader, actions, read_only, clock
+        self.command_clock = command_clock or clock
+        """What dates the commands; another one where `clock` stands still."""
+        self.actor = actor or getpass.getuser()
+        self.snapshot = Snapshot(environment)
+        self.delivered = False
+        """Whether a first snapshot has arrived."""
+        self._under_way: dict[tuple[str, str], int] = {}
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._poller: threading.Thread | None = None
+
+    # snapshots
+
+    def on_mount(self) -> None:
+        self.set_interval(1, self._second)
+        # A daemon of its own: a poll that hangs on its store must not hold up quitting.
+        self._poller = threading.Thread(target=self._poll, name="poll", daemon=True)
+        self._poller.start()
+
+    def on_unmount(self) -> None:
+        self._stop.set()
+        self._wake.set()
+        if self._poller is not None:
+            self._poller.join(_JOIN)
+
+    def _poll(self) -> None:
+        while not self._stop.is_set():
+            self._wake.clear()
+            snapshot = self.reader.poll(self.clock())
+            if snapshot is not None and not self._stop.is_set():
+                self.post_message(self.Arrived(snapshot))
+            self._wake.wait(self.reader.wait.total_seconds())
+
+    def on_controlplane_app_arrived(self, message: Arrived) -> None:
+        """Show a new snapshot."""
+        self.snapshot, self.delivered = message.snapshot, True
+        for key, left in list(self._under_way.items()):
+            if left:  # done already: this snapshot shows it
+                del self._under_way[key]
+        self.deliver(fresh=True)
+
+    def _second(self) -> None:
+        settled = [key for key, left in self._under_way.items() if left == 1]
+        for key in settled:
+            del self._under_way[key]
+        self._under_way = {key: max(0, left - 1) for key, left in self._under_way.items()}
+        self.deliver(fresh=bool(settled))
+
+    def deliver(self, *, fresh: bool) -> None:
+        """Hand the newest snapshot to the screens that are open."""
+        now = self.now
+        trusted = self.trusted
+        for screen in self.screen_stack:
+            if isinstance(screen, SnapshotScreen):
+                screen.deliver(self.snapshot, trusted, now, fresh=fresh)
+
+    @property
+    def now(self) -> datetime:
+        """The time that ages are counted to."""
+        return self.clock()
+
+    @property
+    def trusted(self) -> Trust:
+        """How far the picture can be trusted now."""
+        if not self.delivered:
+            return Trust(Mode.WAITING, "reading the event store")
+        return trust(self.snapshot, self.now, self.reader.answered_at)
+
+    # commands
+
+    @property
+    def busy(self) -> frozenset[str]:
+        """Alerts with a command under way."""
+        return frozenset(alert for alert, _ in self._under_way)
+
+    def ask(self, kind: Kind, row: Row | None) -> None:
+        """Confirm a command about `row` with the operator, then have it done unless it is no longer possible."""
+        if row is None:
+            return
+        alert = row.alert
+        command = Command(kind, alert.id, alert.episode or "", alert.title)
+        if kind is Kind.ACKNOWLEDGE:
+            dialog = ConfirmDialog("Acknowledge", f"{alert.title}: {alert.summary}", "Acknowledge", note=True)
+        else:
+            holder = alert.acknowledged.actor if alert.acknowledged else "nobody"
+            question = f"{alert.title}: take the acknowledgement of {holder} back?"
+            dialog = ConfirmDialog("Undo acknowledgement", question, "Undo", note=False)
+
+        def answered(note: str | None) -> None:
+            if note is not None:
+                self.submit(Command(command.kind, command.alert, command.episode, command.title, note))
+
+        self.push_screen(dialog, answered)
+
+    def submit(self, command: Command) -> None:
+        """Send a command once; refuse it where its alert has ended, fired anew or got another owner meanwhile."""
+        row = self.snapshot.by_id.get(command.alert)
+        if row is not None and (row.alert.episode or "") != command.episode:
+            row = None
+        reason = refusal(command.kind, row, self.trusted, read_only=self.read_only, ended=row is None)
+        if reason:
+            self.notify(safe(reason), title="Refused", severity="warning", markup=False)
+            return
+        if command.key in self._under_way:
+            return
+        self._under_way[command.key] = 0
+        self.deliver(fresh=True)
+        self._carry_out(command)
+
+    @work(thread=True, group="commands", exit_on_error=False)
+    def _carry_out(self, command: Command) -> None:
+        try:
+            command.run(self.actions, self.actor, self.command_clock())
+        except ControlplaneError as error:
+            self.post_message(self.Finished(command, str(error)))
+        except Exception as error:  # noqa: BLE001 - a command that fails is told of, it doesn't end the terminal
+            self.post_message(self.Finished(command, f"{type(error).__name__}: {error}"))
+        else:
+            self.post_message(self.Finished(command))
+
+    def on_controlplane_app_finished(self, message: Finished) -> None:
+        """Say how a command went, and look for its effect at once."""
+        command = message.command
+        done = "Acknowledged" if command.kind is Kind.ACKNOWLEDGE else "Acknowledgement withdrawn"
+        if message.error:
+            self._under_way.pop(command.key, None)
+            self.notify(safe(message.error, 400), title="Failed", severity="error", markup=False)
+            self.deliver(fresh=True)
+        else:
+            self._under_way[command.key] = _SETTLE
+            self.notify(f"{done}: {safe(command.title, 80)}", markup=False)
+            self._wake.set()
+
+    # keys and palette
+
+    def action_help(self) -> None:
+        """Show every key that works here."""
+        self.push_screen(HelpScreen(self.screen.active_bindings))
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """What the keys of the screen do, without what is refused now."""
+        told = set()
+        for _, binding, enabled, tooltip in screen.active_bindings.values():
+            if not enabled or binding.action in told or binding.id is None or binding.id.startswith("move."):
+                continue
+            told.add(binding.action)
+
+            async def run(action: str = binding.action, node: Screen[object] = screen) -> None:
+                await node.run_action(action)
+
+            yield SystemCommand(binding.description, tooltip or binding.description, run)
+
+
+def run(
+    log: Log | Callable[[], Log],
+    actions: Actions,
+    *,
+    environment: str = "default",
+    read_only: bool = False,
+    actor: str | None = None,
+    as_of: datetime | None = None,
+) -> int:
+    """Open the terminal on an event log (or on a function that opens one) until the operator quits; the exit code.
+
+    `as_of` freezes the clock, as for a recording; commands are still dated one after the other.
+    """
+    began = utc_now()
+    app = ControlplaneApp(
+        SnapshotReader(log),
+        actions,
+        environment=environment,
+        read_only=read_only,
+        actor=actor,
+        clock=utc_now if as_of is None else lambda: as_of,
+        command_clock=utc_now if as_of is None else lambda: as_of + (utc_now() - began),
+    )
+    gc.collect()
+    gc.freeze()  # what is loaded by now stays; passing over it again and again would be felt while typing
+    app.run()
+    return app.return_code or 0

@@ -1,0 +1,1 @@
+"""One screen a file; each shows the newest snapshot and decides nothing."""

@@ -1,0 +1,177 @@
+"""What every screen has: the bar, the banner, the footer, and how a snapshot reaches it."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import datetime
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.css.query import NoMatches
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Footer
+
+from tui.commands import Kind, refusal
+from tui.data import Row, Snapshot
+from tui.text import safe
+from tui.trust import Trust
+from tui.widgets.status import Banner, StatusBar
+
+if TYPE_CHECKING:
+    from tui.app import ControlplaneApp
+
+_COMMANDS = {"acknowledge": Kind.ACKNOWLEDGE, "undo": Kind.UNDO}
+
+
+ACT: tuple[BindingType, ...] = (
+    Binding("a", "acknowledge", "Ack", id="act.acknowledge", tooltip="Acknowledge the alert, with a note"),
+    Binding("u", "undo", "Undo", id="act.undo", tooltip="Withdraw the acknowledgement"),
+    Binding("y", "copy_id", "Copy", id="act.copy", tooltip="Copy the alert's id to the clipboard"),
+    Binding("ctrl+c", "screen.copy_text", "Copy the marked text", show=False, id="act.copy_text"),
+)
+"""Keys for what is done about the selected alert."""
+MOVE: tuple[BindingType, ...] = (
+    Binding("j,down", "move('down')", "Next alert, or a line down", show=False, id="move.down"),
+    Binding("k,up", "move('up')", "Previous alert, or a line up", show=False, id="move.up"),
+    Binding("g,home", "move('first')", "First", show=False, id="move.first"),
+    Binding("G,end", "move('last')", "Last", show=False, id="move.last"),
+    Binding("ctrl+d,pagedown", "move('page_down')", "Half a page down", show=False, id="move.page_down"),
+    Binding("ctrl+u,pageup", "move('page_up')", "Half a page up", show=False, id="move.page_up"),
+    Binding("tab", "app.focus_next", "Next pane", show=False, id="move.next_pane"),
+    Binding("shift+tab", "app.focus_previous", "Previous pane", show=False, id="move.previous_pane"),
+)
+"""Keys for moving; they work on the pane that has the focus."""
+
+
+class SnapshotScreen(Screen[None], inherit_bindings=False):
+    """Bar, banner, body and footer; subclasses fill in the body and say which alert is selected."""
+
+    KEY: ClassVar[str] = ""
+    """The digit that leads here; empty for a screen that is opened from another one."""
+    NAME: ClassVar[str] = ""
+    AUTO_FOCUS = None
+    HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (60, "-middle"), (120, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (18, "-medium"), (36, "-tall")]  # noqa: RUF012
+
+    @property
+    def control(self) -> "ControlplaneApp":
+        """The app, by its own type."""
+        return cast("ControlplaneApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        yield StatusBar(id="bar")
+        yield Banner(id="banner")
+        yield from self.body()
+        yield Footer(compact=True, show_command_palette=False)
+
+    def body(self) -> Iterable[Widget]:
+        """The panes between banner and footer."""
+        raise NotImplementedError
+
+    def show(self, snapshot: Snapshot, now: datetime) -> None:
+        """Take a new snapshot."""
+        raise NotImplementedError
+
+    def tell_time(self, snapshot: Snapshot, now: datetime) -> None:
+        """A second has passed."""
+        raise NotImplementedError
+
+    @property
+    def selected(self) -> Row | None:
+        """The alert that commands are about."""
+        return None
+
+    @property
+    def ended(self) -> Row | None:
+        """The alert that was selected and has ended since."""
+        return None
+
+    # from the app
+
+    def deliver(self, snapshot: Snapshot, trusted: Trust, now: datetime, *, fresh: bool) -> None:
+        """Show a snapshot (`fresh`), or the same one a second later."""
+        if not self.is_mounted:
+            return
+        read_only = self.control.read_only
+        with suppress(NoMatches):  # its widgets go before it does
+            self.query_one(StatusBar).show(snapshot, trusted, now, read_only=read_only)
+            self.query_one(Banner).show(snapshot, trusted, now, read_only=read_only)
+            self.set_class(bool(snapshot.error), "-disconnected")
+            if fresh:
+                self.show(snapshot, now)
+            else:
+                self.tell_time(snapshot, now)
+            self.bindings_may_differ()
+
+    _offered: tuple[str, ...] | None = None
+
+    def bindings_may_differ(self) -> None:
+        """Redraw the footer where a command became possible or impossible."""
+        offered = tuple(self.refused(kind) for kind in Kind)
+        if offered != self._offered:
+            self._offered = offered
+            self.refresh_bindings()
+
+    def on_screen_resume(self) -> None:
+        self.control.deliver(fresh=True)
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self.control.deliver, fresh=True)
+
+    # commands
+
+    def refused(self, kind: Kind) -> str:
+        """Why a command about the selected alert is refused now; empty where it isn't."""
+        ended = self.ended is not None
+        return refusal(kind, self.selected, self.control.trusted, read_only=self.control.read_only, ended=ended)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """Commands that would be refused are dim, and do nothing by key, click or palette."""
+        if (kind := _COMMANDS.get(action)) is not None:
+            return None if self.refused(kind) else True
+        return True
+
+    def on_key(self, event: events.Key) -> None:
+        """Say why, when the key of a refused command is pressed."""
+        active = self.active_bindings.get(event.key)
+        if active is not None and not active.enabled and (kind := _COMMANDS.get(active.binding.action)):
+            self.notify(safe(self.refused(kind)), severity="warning", markup=False)
+
+    def action_acknowledge(self) -> None:
+        """Ask for a note and acknowledge the selected alert."""
+        self.control.ask(Kind.ACKNOWLEDGE, self.selected)
+
+    def action_undo(self) -> None:
+        """Ask and withdraw the acknowledgement of the selected alert."""
+        self.control.ask(Kind.UNDO, self.selected)
+
+    def action_copy_id(self) -> None:
+        """Copy the id of the selected alert (OSC 52)."""
+        row = self.selected or self.ended
+        if row is None:
+            self.notify("No alert is selected.", severity="warning", markup=False)
+            return
+        self.app.copy_to_clipboard(row.alert.id)
+        self.notify(f"Copied {safe(row.alert.id)}", markup=False)
+
+    def action_move(self, where: str) -> None:
+        """Scroll the focused pane; screens with a list move its cursor."""
+        pane = self.focused
+        if pane is None:
+            return
+        half = max(1, pane.size.height // 2)
+        match where:
+            case "down":
+                pane.scroll_relative(y=1, animate=False)
+            case "up":
+                pane.scroll_relative(y=-1, animate=False)
+            case "first":
+                pane.scroll_home(animate=False)
+            case "last":
+                pane.scroll_end(animate=False)
+            case "page_down":
+                pane.scroll_relative(y=half, animate=False)
+            case "page_up":
+                pane.scroll_relative(y=-half, animate=False)

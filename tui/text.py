@@ -1,0 +1,100 @@
+"""Short texts for lines and cells: printable, cut to a width in cells, numbers with their unit."""
+
+import math
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+from rich.cells import cell_len, set_cell_size
+
+from controlplane.model.labels import printable
+from controlplane.model.money import human_money
+from controlplane.model.recommendations import Cost, Recommendation
+from controlplane.model.rules import Condition
+from controlplane.model.time import human_duration
+from controlplane.model.units import human, is_state
+
+_PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+safe = lru_cache(maxsize=16_384)(printable)
+"""`printable`, remembered: the same labels are drawn again and again."""
+
+
+def fit(text: str, width: int, *, right: bool = False) -> str:
+    """`text` in exactly `width` cells: padded, or cut with an ellipsis; wide characters count as two."""
+    length = cell_len(text)
+    if length > width:
+        if width <= 0:
+            return ""
+        text = set_cell_size(text, width - 1).rstrip() + "…"
+        length = cell_len(text)
+    return " " * (width - length) + text if right else text + " " * (width - length)
+
+
+def short_age(duration: timedelta) -> str:
+    """An age for a column: `8s`, `4m12s`, `3d4h`, `120d`."""
+    text = human_duration(duration)
+    return text.replace(" ", "") if len(text) <= 7 else text.split(" ")[0]
+
+
+def stamp(instant: datetime, now: datetime) -> str:
+    """A time of today as `19:04:15Z`, of another day with its date."""
+    return instant.strftime("%H:%M:%SZ" if instant.date() == now.date() else "%Y-%m-%d %H:%MZ")
+
+
+def condition(threshold: str) -> Condition | None:
+    """The parsed condition of an alert, None where it isn't one."""
+    try:
+        return Condition.parse(threshold)
+    except ValueError:
+        return None
+
+
+def against(value: float | None, threshold: str, unit: str, *, short: bool = False) -> str:
+    """A value against its threshold, the unit named once: `412,000 > 100,000 messages`, short `412k > 100k …`."""
+    say = brief if short else human
+    shown, parsed = say(value, unit), condition(threshold)
+    if parsed is None:
+        return f"{shown} {safe(threshold, 40)}".strip()
+    if value is not None and is_state(parsed.operator, unit):
+        return f"{value:g} {parsed.operator} {parsed.threshold:g}"
+    limit = say(parsed.threshold, parsed.unit or unit)
+    number, _, name = shown.partition(" ")
+    if value is not None and name and (unit.startswith("{") or limit.endswith(f" {name}")):
+        shown = number
+    return f"{shown} {parsed.operator} {limit}"
+
+
+def brief(value: float | None, unit: str) -> str:
+    """As `human`, but counts from 10,000 on as `412k` and `1.2M`."""
+    if value is not None and unit.startswith("{") and abs(value) >= 10_000 and math.isfinite(value):
+        _, _, name = human(value, unit).partition(" ")
+        factor, prefix = next(pair for pair in _PREFIXES if abs(value) >= pair[0])
+        return f"{value / factor:.4g}{prefix} {name}"
+    return human(value, unit)
+
+
+def where(labels: Mapping[str, str], *known: str) -> str:
+    """The values of the labels in name order, without those that say what another column says."""
+    return " ".join(safe(value, 80) for _, value in sorted(labels.items()) if value and value not in known)
+
+
+def change_money(cost: Cost, amount: str = "per_month") -> str:
+    """An amount of a cost as a change: `+$9,702`, `−$120.50`, `$0`, `unknown`."""
+    value = getattr(cost, amount)
+    shown = human_money(value, cost.currency)
+    return f"+{shown}" if value is not None and value > 0 else shown
+
+
+def advice_line(recommendation: Recommendation) -> str:
+    """A recommendation in a line: `SCALE OUT consumer group billing · 4 → 7 · +$9,702/mo`."""
+    proposal = recommendation.proposal
+    change = f"{safe(proposal.from_, 60)} → {safe(proposal.to, 60)}"
+    money = change_money(proposal.cost)
+    priced = money if money == "unknown" else f"{money}/mo"
+    return f"{kind(recommendation)} {safe(proposal.target, 60)} · {change} · {priced}"
+
+
+def kind(recommendation: Recommendation) -> str:
+    """The kind of a recommendation as shown: `SCALE OUT`."""
+    return recommendation.proposal.kind.replace("_", " ").upper()

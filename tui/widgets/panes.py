@@ -1,0 +1,104 @@
+"""The panes beside the list: the selected alert with its advice, and the sources."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.widgets import Static
+
+from controlplane.model.alerts import AlertState
+from controlplane.model.views import SourceHealth
+from tui import describe, theme
+from tui.data import Row
+from tui.text import advice_line
+from tui.widgets.chart import History, caption
+
+
+class DetailPane(VerticalScroll, can_focus=True, inherit_bindings=False):
+    """Everything about one alert; `full` leaves nothing out."""
+
+    DEFAULT_CSS = """
+    DetailPane {
+        overflow-x: hidden; scrollbar-size-vertical: 1; padding: 0 0 0 1;
+        & > Static { margin: 0 1 1 0; }
+        & > #headline, & > #facts { margin-bottom: 0; }
+        & > .-empty { display: none; }
+    }
+    """
+
+    def __init__(self, *, full: bool = False, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._full = full
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="headline")
+        yield History(id="history")
+        yield Static(id="caption")
+        yield Static(id="advice")
+        yield Static(id="facts")
+
+    def show(self, row: Row | None, now: datetime, *, gone: bool = False) -> None:
+        """Describe `row`; `gone` says that its alert has ended."""
+        headline, facts = self.query_one("#headline", Static), self.query_one("#facts", Static)
+        history, under = self.query_one(History), self.query_one("#caption", Static)
+        advised = self.query_one("#advice", Static)
+        for widget in (under, advised, facts):
+            widget.set_class(row is None, "-empty")
+        if row is None:
+            history.remove_class("-drawn")
+            headline.update(Text("No alert is selected.", theme.QUIET))
+            return
+        headline.update(describe.headline(row, now, gone=gone))
+        history.show(row)
+        under.update(caption(row))
+        advised.update(describe.advice(row, now, full=self._full))
+        facts.update(describe.facts(row, now))
+
+
+class SourcesPane(VerticalScroll, can_focus=True, inherit_bindings=False):
+    """One line a source."""
+
+    DEFAULT_CSS = """
+    SourcesPane { overflow-x: hidden; scrollbar-size-vertical: 1; padding: 0 1; }
+    """
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="sources-lines")
+
+    def show(self, sources: Sequence[SourceHealth], now: datetime) -> None:
+        """Failed sources first."""
+        lines = self.query_one("#sources-lines", Static)
+        if not sources:
+            lines.update(Text("No source has answered yet.", theme.QUIET))
+            return
+        ordered = sorted(sources, key=lambda source: (not source.failed, source.source))
+        lines.update(describe.source_lines(ordered, now))
+
+
+class AdviceLine(Static):
+    """The advice for the selected alert in one line, where there is no room for more."""
+
+    DEFAULT_CSS = """
+    AdviceLine { height: 1; display: none; background: $surface; text-wrap: nowrap; text-overflow: ellipsis; }
+    """
+
+    def show(self, row: Row | None) -> None:
+        """The first open recommendation of the row."""
+        found = next((advice for advice in row.advice if advice.open), None) if row is not None else None
+        text = Text(" no recommendation" if found is None else f" {advice_line(found)}")
+        text.stylize(theme.QUIET if found is None else theme.STRONG)
+        text.no_wrap = True
+        text.overflow = "ellipsis"
+        self.update(text, layout=False)
+
+
+def pane_title(row: Row | None, *, gone: bool) -> str:
+    """The title of a detail pane: how many recommendations are open, and whether the alert has ended."""
+    if row is None:
+        return "Alert"
+    number = sum(advice.open for advice in row.advice)
+    advised = "no recommendation" if not number else f"{number} recommendation{'s' * (number > 1)}"
+    state = "ended" if gone else ("pending" if row.alert.state is AlertState.PENDING else "")
+    return " · ".join(part for part in ("Alert", state, advised) if part)

@@ -22,6 +22,11 @@ _TURN_SECONDS = 0.1
 _SECRET_NAME = re.compile(r"password|secret|token|\.key\.pem$|oauthbearer\.config$")
 # What differs from one attempt to the next; without it the same problem gives the same words.
 _VARIABLE = re.compile(r"\[thrd:[^\]]*\]: |(?:\w+://)?\S+/(?:bootstrap|\d+): | \(after \d+ms in state .*\)")
+# Whether a peer that hangs up is met while connecting, sending or receiving is chance.
+_HUNG_UP = re.compile(
+    r"(?:Connect to \S+ failed: |(?:Receive|Send) failed: |Disconnected: )"
+    r"(?:[Cc]onnection (?:reset|closed) by peer|Broken pipe).*"
+)
 
 # Causes of a missing answer, the most telling first: code, whether waiting can't mend it, remedy.
 _CAUSES: tuple[tuple[int, bool, str], ...] = (
@@ -160,7 +165,7 @@ class Connection:
     def _clean(self, text: str) -> str:
         for value in self._hidden:
             text = text.replace(value, "***")
-        return printable(_VARIABLE.sub("", text), 400)
+        return printable(_HUNG_UP.sub("Disconnected: connection closed by peer", _VARIABLE.sub("", text)), 400)
 
 
 def _text(value: str | int | bool) -> str | int:

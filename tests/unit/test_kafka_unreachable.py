@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -60,6 +61,18 @@ def close(connection: socket.socket) -> None:
     pass
 
 
+def reset(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def close_later(connection: socket.socket) -> None:
+    time.sleep(0.001)
+
+
+def close_after_the_request(connection: socket.socket) -> None:
+    connection.recv(10_000)
+
+
 def garbage(connection: socket.socket) -> None:
     connection.recv(10_000)
     connection.sendall(b"\x00\x00\x00\x40" + b"\xff" * 64)
@@ -83,6 +96,16 @@ def test_what_answers_is_not_kafka(answer: Callable[[socket.socket], None], told
     assert remedy in caught.value.remedy
     assert address in caught.value.message
     assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("answer", [close, reset, close_later, close_after_the_request])
+def test_however_a_broker_hangs_up_it_is_told_in_the_same_words(answer: Callable[[socket.socket], None]) -> None:
+    with listener(answer) as address:
+        for _ in range(3):
+            with pytest.raises(SourceError) as caught:
+                collect(address, timeout="500ms")
+            told = f"no usable answer from the brokers at {address}: Disconnected: connection closed by peer"
+            assert caught.value.message == told
 
 
 @pytest.mark.parametrize(

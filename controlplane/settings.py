@@ -8,8 +8,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from controlplane.model.base import Model, RuleId
 from controlplane.model.errors import ControlplaneError
-from controlplane.model.rules import Model, RuleId, Severity
+from controlplane.model.rules import Severity
 from controlplane.model.time import Duration
 
 DEFAULT_HOME = ".controlplane"

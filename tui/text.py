@@ -7,10 +7,10 @@ from functools import lru_cache
 
 from rich.cells import cell_len, set_cell_size
 
+from controlplane.model.base import Condition
 from controlplane.model.labels import printable
 from controlplane.model.money import human_money
 from controlplane.model.recommendations import Cost, Recommendation
-from controlplane.model.rules import Condition
 from controlplane.model.time import human_duration
 from controlplane.model.units import human, is_state
 

@@ -9,6 +9,7 @@ from controlplane.cli.output import config_option, console, finish, json_option,
 
 if TYPE_CHECKING:
     from controlplane.model.rules import Placed
+    from controlplane.rules.coverage import Coverage
     from controlplane.rules.load import Loaded
 
 
@@ -71,6 +72,60 @@ def list_(*, as_json: bool, config: Any) -> None:
     finish(1 if loaded.problems else 0)
 
 
+@rules.command("coverage")
+@click.argument("platforms", nargs=-1)
+@json_option
+def coverage_(*, platforms: tuple[str, ...], as_json: bool) -> None:
+    """Figures of the packs' documents, and what became of each; exit 1 where one is missing."""
+    from controlplane.rules.coverage import coverage
+    from controlplane.rules.load import load_rules, read_rule_texts, shipped_platforms
+
+    chosen = platforms or shipped_platforms()
+    texts, problems = read_rule_texts(chosen)
+    loaded = load_rules(texts)
+    problems += loaded.problems
+    found = [] if problems else [coverage(platform, loaded.rules) for platform in chosen]
+    problems += [problem for one in found for problem in one.problems]
+    for problem in problems:
+        tell(str(problem), err=True)
+    if as_json:
+        print_json([_coverage_json(one) for one in found])
+    else:
+        rows = [
+            (one.platform, one.entries, len(one.covered), len(one.excluded), len(one.missing), _unchecked(one))
+            for one in found
+        ]
+        columns = ("Platform", "Entries", "Covered", "Excluded", "Missing", "No rules by nature")
+        console().print(table("Figures that ask for a rule", columns, rows, right=columns[1:5]))
+        for one in found:
+            for name in one.missing:
+                tell(f"{one.platform}: {name} is missing", err=True)
+    finish(1 if problems or any(one.missing for one in found) else 0)
+
+
+def _unchecked(one: "Coverage") -> str:
+    return ", ".join(f"{number} {evaluate}" for evaluate, number in sorted(one.unchecked.items()))
+
+
+def _coverage_json(one: "Coverage") -> dict[str, Any]:
+    return {
+        "platform": one.platform,
+        "entries": one.entries,
+        "covered": len(one.covered),
+        "excluded": len(one.excluded),
+        "missing": len(one.missing),
+        "unchecked": one.unchecked,
+        "figures": {
+            **{name: {"state": "covered", "rules": list(rules)} for name, rules in one.covered.items()},
+            **{
+                name: {"state": "excluded", **exclusion.model_dump(mode="json", exclude={"figures"})}
+                for name, exclusion in one.excluded.items()
+            },
+            **{name: {"state": "missing"} for name in one.missing},
+        },
+    }
+
+
 def _load(config: Path | None, paths: tuple[Path, ...]) -> "Loaded":
     from controlplane import bootstrap
     from controlplane.rules.load import Loaded, load_rules, read_rule_texts, shipped_platforms
@@ -88,8 +143,9 @@ def _load(config: Path | None, paths: tuple[Path, ...]) -> "Loaded":
 
 
 def _row(placed: "Placed") -> tuple[object, ...]:
-    from controlplane.model.rules import AlertRule
+    from controlplane.model.rules import AlertRule, DriftRule
     from controlplane.model.time import format_duration
+    from controlplane.model.units import many
     from controlplane.present import condition
 
     rule = placed.rule
@@ -97,4 +153,7 @@ def _row(placed: "Placed") -> tuple[object, ...]:
         threshold = condition(f"{rule.when.operator} {rule.when.threshold:.12g}", placed.unit)
         lasting = format_duration(rule.for_)
         return rule.id, f"{rule.signal} {threshold}", lasting, rule.severity.value, rule.basis.value
+    if isinstance(rule, DriftRule):
+        settings = many(len(rule.settings), "setting")
+        return rule.id, f"{settings} as documented", format_duration(rule.for_), rule.severity.value, rule.basis.value
     return rule.id, f"{rule.kind} by {rule.method}, on {', '.join(rule.on)}", "–", "–", rule.basis.value

@@ -26,6 +26,7 @@ from controlplane.eventlog.folds import (
     resource_key,
 )
 from controlplane.model.alerts import Alert
+from controlplane.model.base import Model
 from controlplane.model.events import Event
 from controlplane.model.notifications import Delivery, Incident
 from controlplane.model.payloads import (
@@ -60,7 +61,6 @@ from controlplane.model.payloads import (
     TickCompleted,
 )
 from controlplane.model.recommendations import Recommendation
-from controlplane.model.rules import Model
 from controlplane.model.views import DeliveryRecord, KnownResource, RuleHealth, SourceHealth
 
 T = TypeVar("T", bound=BaseModel)

@@ -4,8 +4,9 @@ from enum import StrEnum
 
 from pydantic import Field
 
+from controlplane.model.base import Model
 from controlplane.model.labels import canonical, short_hash
-from controlplane.model.rules import Model, Severity
+from controlplane.model.rules import Severity
 from controlplane.model.time import Instant
 
 

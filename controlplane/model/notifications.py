@@ -4,7 +4,8 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from controlplane.model.rules import Model, Severity
+from controlplane.model.base import Model
+from controlplane.model.rules import Severity
 from controlplane.model.time import Instant
 
 

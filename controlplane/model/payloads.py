@@ -8,10 +8,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 from controlplane.model.alerts import Acknowledgement
+from controlplane.model.base import Model
 from controlplane.model.notifications import Delivery, Incident
 from controlplane.model.recommendations import Recommendation
 from controlplane.model.resources import Resource
-from controlplane.model.rules import Model, Severity
+from controlplane.model.rules import Severity
 from controlplane.model.time import Instant
 
 # telemetry

@@ -7,10 +7,10 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
+from controlplane.model.base import Model
 from controlplane.model.labels import printable
 from controlplane.model.money import HOURS_PER_MONTH, MONTHS_PER_YEAR, cents
 from controlplane.model.recommendations import CostLine, Price
-from controlplane.model.rules import Model
 
 SECONDS_PER_TRAFFIC_MONTH = 86_400 * 30
 """Traffic is billed on months of 30 days, as the price lists reckon it."""

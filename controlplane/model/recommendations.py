@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
+from controlplane.model.base import Model
 from controlplane.model.money import Money
-from controlplane.model.rules import Model
 from controlplane.model.time import Duration, Instant
 
 

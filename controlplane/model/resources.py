@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
-from controlplane.model.rules import Model
+from controlplane.model.base import Model, SignalName
 
 Positive = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -35,6 +35,15 @@ class Capacity(Model):
     network_bits_per_second: Positive | None = None
 
 
+_CAPACITY_OF = {
+    "system.cpu.usage": "cores",
+    "system.memory.usage": "memory_bytes",
+    "system.filesystem.usage": "disk_bytes",
+    "system.network.throughput": "network_bits_per_second",
+}
+"""Signals whose limit is a field of the capacity."""
+
+
 class Resource(Model):
     """One thing of an inventory; `id` is unique within its platform."""
 
@@ -50,13 +59,25 @@ class Resource(Model):
     price: str | None = None
     """Id in the platform's price book."""
     capacity: Capacity = Capacity()
+    limits: dict[SignalName, Positive] = Field(default_factory=dict)
+    """The most that it can carry of a signal, in the signal's unit."""
+    settings: dict[str, str] = Field(default_factory=dict)
+    """Its configuration; a number may have a unit (`64 GiBy`)."""
     attributes: dict[str, str] = Field(default_factory=dict)
 
-    @field_validator("attributes", mode="before")
+    @field_validator("attributes", "settings", mode="before")
     @classmethod
     def _text(cls, value: Any) -> Any:
         if isinstance(value, dict):
             return {str(k): v if isinstance(v, str) else str(v) for k, v in value.items()}
+        return value
+
+    def limit(self, signal: str) -> float | None:
+        """The most that it can carry of a signal, from its limits or its capacity; None where nothing says so."""
+        if signal in self.limits:
+            return self.limits[signal]
+        field = _CAPACITY_OF.get(signal)
+        value: float | None = getattr(self.capacity, field) if field else None
         return value
 
     @property

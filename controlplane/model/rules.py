@@ -6,26 +6,12 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
+from controlplane.model.base import LABEL, ConditionField, LabelName, Model, RuleId, SignalName, matches
 from controlplane.model.methods import FailoverParameters, ScalingParameters, check_parameters
+from controlplane.model.signals import Signal
 from controlplane.model.time import Duration, parse_duration
-from controlplane.model.units import check_unit, convert
-
-
-class Model(BaseModel):
-    """Frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
 class Severity(StrEnum):
@@ -41,84 +27,6 @@ class Basis(StrEnum):
 
     DOCUMENTED = "documented"
     HOUSE = "house"
-
-
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
-_SIGNAL = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*(\.[a-zA-Z0-9_]+)*")
-_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.]*")
-
-
-def _matches(pattern: re.Pattern[str], what: str) -> Any:
-    def check(value: object) -> object:
-        if not isinstance(value, str) or not pattern.fullmatch(value):
-            raise ValueError(f"{value!r} is not {what}")
-        return value
-
-    return BeforeValidator(check)
-
-
-RuleId = Annotated[str, _matches(_NAME, "an id; use lower case letters, digits, - and _")]
-SignalName = Annotated[str, _matches(_SIGNAL, "a signal name such as kafka.consumer.lag")]
-LabelName = Annotated[str, _matches(_LABEL, "a label name")]
-
-
-class Signal(Model):
-    """A measured quantity: its name, unit and where Prometheus has it (a PromQL expression)."""
-
-    name: SignalName
-    unit: str
-    description: str = ""
-    prometheus: str | None = None
-    labels: dict[str, LabelName] = Field(default_factory=dict)
-    """Label names of the source → label names of the signal; other labels are kept as they are."""
-
-    @field_validator("unit")
-    @classmethod
-    def _unit(cls, unit: str) -> str:
-        return check_unit(unit)
-
-
-OPERATORS = (">=", "<=", "==", "!=", ">", "<")
-_CONDITION = re.compile(
-    r"\s*(?P<operator>>=|<=|==|!=|>|<)\s*(?P<number>[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*(?P<unit>\S+)?\s*"
-)
-
-
-class Condition(Model):
-    """A comparison of a value with a threshold; the unit is the signal's unless one is written."""
-
-    operator: Literal[">=", "<=", "==", "!=", ">", "<"]
-    threshold: float
-    unit: str | None = None
-
-    @classmethod
-    def parse(cls, text: object) -> Self:
-        """Read `> 100000`, `<= 0.05` or `> 85 %`."""
-        match = _CONDITION.fullmatch(text) if isinstance(text, str) else None
-        if match is None:
-            raise ValueError(f'{text!r} is not a condition; write an operator and a number, such as "> 100000"')
-        unit = match["unit"]
-        return cls(
-            operator=match["operator"],
-            threshold=float(match["number"]),
-            unit=check_unit(unit) if unit else None,
-        )
-
-    def in_unit(self, unit: str) -> Self:
-        """The same condition with its threshold in `unit`; ValueError where the units don't fit."""
-        if self.unit is None or self.unit == unit:
-            return self.model_copy(update={"unit": unit})
-        return self.model_copy(update={"threshold": convert(self.threshold, self.unit, unit), "unit": unit})
-
-    def __str__(self) -> str:
-        return f"{self.operator} {self.threshold:.12g}" + (f" {self.unit}" if self.unit else "")
-
-
-def _condition(value: object) -> object:
-    return value if isinstance(value, Condition | dict) else Condition.parse(value)
-
-
-ConditionField = Annotated[Condition, BeforeValidator(_condition), PlainSerializer(str, return_type=str)]
 
 
 class Missing(Model):
@@ -213,7 +121,7 @@ def check_summary(template: str, by: tuple[str, ...] | None) -> None:
     for _, name, spec, conversion in fields:
         if name is None:
             continue
-        if not _LABEL.fullmatch(name) or conversion or name.startswith(("value.", "threshold.")):
+        if not LABEL.fullmatch(name) or conversion or name.startswith(("value.", "threshold.")):
             field = f"{name}!{conversion}" if conversion else name
             raise ValueError(f"summary: {{{field}}} is not a label, value or threshold")
         if name in _SUMMARY_FIELDS:
@@ -262,7 +170,63 @@ class FailoverRule(RuleBase):
         return check_parameters(info.data.get("method"), value)
 
 
-Rule = Annotated[AlertRule | ScalingRule | FailoverRule, Field(discriminator="kind")]
+_SETTING = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*(\.[a-zA-Z0-9_]+)*(/[^\s/]+)?")
+SettingName = Annotated[
+    str, matches(_SETTING, "a setting such as kafka.config.num.io.threads or topic.partitions/NAME")
+]
+_ONE_UNIT = "1"
+
+
+class Expected(Model):
+    """What a document says that a setting is: a comparison that has to hold, or the texts that are right."""
+
+    setting: SettingName
+    """Its name in the inventory; what it is about stands behind a slash (`kafka.topic.partitions/billing.events`)."""
+    expect: ConditionField | None = None
+    """Has to hold, in the unit that it names (default: a number without one)."""
+    one_of: tuple[str, ...] = ()
+    covers: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.expect is None) == (not self.one_of):
+            raise ValueError('name either expect (a condition such as "== 8") or one_of (a list of texts)')
+        return self
+
+    @property
+    def unit(self) -> str:
+        """Unit of a number without one."""
+        return (self.expect.unit if self.expect else None) or _ONE_UNIT
+
+    def __str__(self) -> str:
+        return str(self.expect) if self.expect else "== " + " or ".join(self.one_of)
+
+
+class DriftRule(RuleBase):
+    """Raises an alert per resource and setting where the inventory differs from what a document says.
+
+    A setting that the inventory doesn't have raises none. Labels of an alert: resource and setting.
+    """
+
+    kind: Literal["drift"]
+    of: dict[Literal["id", "kind", "role", "cluster", "zone", "region", "host"], str] = Field(default_factory=dict)
+    """Only resources whose fields have exactly these values."""
+    settings: tuple[Expected, ...] = Field(min_length=1)
+    for_: Duration = Field(default=timedelta(0), alias="for")
+    severity: Severity
+    summary: str = "{setting} of {resource} is {actual}, documented is {expected}"
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        names = [expected.setting for expected in self.settings]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"settings names {twice[0]} twice")
+        check_summary(self.summary, ("resource", "setting", "actual", "expected"))
+        return self
+
+
+Rule = Annotated[AlertRule | ScalingRule | FailoverRule | DriftRule, Field(discriminator="kind")]
 
 
 class RuleFile(Model):
@@ -287,6 +251,12 @@ class Placed(Model):
         """The rule's permanent id."""
         return self.rule.id
 
+    @property
+    def covers(self) -> tuple[str, ...]:
+        """Ids of the documented figures that the rule and its settings check."""
+        settings = self.rule.settings if isinstance(self.rule, DriftRule) else ()
+        return (*self.rule.covers, *(figure for expected in settings for figure in expected.covers))
+
 
 class RuleSet(Model):
     """All enabled rules and signals, with the digest that names this exact set."""
@@ -297,5 +267,5 @@ class RuleSet(Model):
     digest: str
 
     def alert_rules(self) -> tuple[Placed, ...]:
-        """The rules of kind alert, in file order."""
-        return tuple(placed for placed in self.rules if isinstance(placed.rule, AlertRule))
+        """The rules that raise alerts, in file order: those of kind alert and drift."""
+        return tuple(placed for placed in self.rules if isinstance(placed.rule, AlertRule | DriftRule))

@@ -4,9 +4,10 @@ from enum import StrEnum
 
 from pydantic import Field
 
+from controlplane.model.base import Model
 from controlplane.model.notifications import Action
 from controlplane.model.resources import Resource
-from controlplane.model.rules import Model, Severity
+from controlplane.model.rules import Severity
 from controlplane.model.time import Instant
 
 

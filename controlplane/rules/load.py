@@ -11,13 +11,19 @@ from typing import Any
 
 from controlplane.documents import Document, nearest, parse_document, validate
 from controlplane.model.errors import InvalidInput, Place, Problem
-from controlplane.model.rules import AlertRule, FailoverRule, Placed, RuleSet, ScalingRule, Signal
+from controlplane.model.rules import AlertRule, DriftRule, FailoverRule, Placed, RuleSet, ScalingRule
+from controlplane.model.signals import Signal
 
-_KINDS: dict[str, type[AlertRule] | type[ScalingRule] | type[FailoverRule]] = {
+_KINDS: dict[str, type[AlertRule] | type[DriftRule] | type[ScalingRule] | type[FailoverRule]] = {
     "alert": AlertRule,
+    "drift": DriftRule,
     "scaling": ScalingRule,
     "failover": FailoverRule,
 }
+BESIDE = ("figures", "excluded")
+"""What else a pack holds: the figures of its document, and those that are no rule."""
+TEST = ".test"
+"""`kafka.test.yaml` holds the tests of `kafka.yaml`."""
 _KEYS = ("platform", "component", "signals", "rules")
 
 
@@ -38,6 +44,13 @@ class Loaded:
 
 
 @dataclass(frozen=True, slots=True)
+class _Declared:
+    document: Document
+    path: tuple[str | int, ...]
+    signal: Signal
+
+
+@dataclass(frozen=True, slots=True)
 class _Found:
     document: Document
     path: tuple[str | int, ...]
@@ -48,6 +61,12 @@ def shipped_platforms() -> tuple[str, ...]:
     """Names of the packs that come with the control plane."""
     root = resources.files("alert_rules")
     return tuple(sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("_")))
+
+
+def is_rule_file(name: str) -> bool:
+    """Whether a file of a folder of rules holds rules, by its name; figures, exclusions and tests stand beside them."""
+    stem, dot, kind = name.rpartition(".")
+    return bool(dot) and kind in {"yaml", "yml"} and stem not in BESIDE and not stem.endswith(TEST)
 
 
 def read_rule_texts(platforms: Sequence[str], extra: Sequence[Path] = ()) -> tuple[list[RuleText], list[Problem]]:
@@ -61,10 +80,12 @@ def read_rule_texts(platforms: Sequence[str], extra: Sequence[Path] = ()) -> tup
             remedy = nearest(platform, shipped_platforms()) or f"There are {', '.join(shipped_platforms())}"
             found.append(Problem(Place("settings", path="platforms"), f"there is no pack {platform!r}", remedy))
             continue
-        files = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".yaml")), key=lambda e: e.name)
+        files = sorted((entry for entry in folder.iterdir() if is_rule_file(entry.name)), key=lambda e: e.name)
         texts += _read(((f"alert_rules/{platform}/{entry.name}", entry) for entry in files), found)
     for path in extra:
-        files_there = sorted(path.rglob("*.y*ml")) if path.is_dir() else [path]
+        files_there = (
+            sorted(file for file in path.rglob("*.y*ml") if is_rule_file(file.name)) if path.is_dir() else [path]
+        )
         if not path.exists():
             found.append(
                 Problem(Place(str(path)), "there is no such rule file or folder", "Correct the path under rules")
@@ -85,7 +106,7 @@ def _read(files: Iterable[tuple[str, Traversable | Path]], found: list[Problem])
 def load_rules(texts: Iterable[RuleText]) -> Loaded:
     """Parse and check rule files; what is wrong in one file or rule never stops the others."""
     found: list[Problem] = []
-    signals: dict[tuple[str, str], tuple[Signal, Place]] = {}
+    signals: dict[tuple[str, str], _Declared] = {}
     candidates: list[_Found] = []
     for text in texts:
         try:
@@ -100,8 +121,9 @@ def load_rules(texts: Iterable[RuleText]) -> Loaded:
                 candidates.append(_rule(document, index, data, platform, component))
             except InvalidInput as error:
                 found += error.problems
+    found += _inputs(signals)
     rules, problems = _checked(candidates, signals)
-    kept = tuple((platform, signal) for (platform, _), (signal, _) in sorted(signals.items()))
+    kept = tuple((platform, signals[platform, name].signal) for platform, name in sorted(signals))
     digest = _digest(rules, kept)
     return Loaded(RuleSet(rules=rules, signals=kept, digest=digest), (*found, *problems))
 
@@ -130,7 +152,7 @@ def _head(document: Document) -> tuple[str, str]:
     return data["platform"], data["component"]
 
 
-def _signals(document: Document, platform: str, signals: dict[tuple[str, str], tuple[Signal, Place]]) -> list[Problem]:
+def _signals(document: Document, platform: str, signals: dict[tuple[str, str], _Declared]) -> list[Problem]:
     wrong = []
     for index, data in enumerate(document.data.get("signals") or ()):
         path = ("signals", index)
@@ -141,10 +163,30 @@ def _signals(document: Document, platform: str, signals: dict[tuple[str, str], t
             continue
         known = signals.get((platform, signal.name))
         if known is None:
-            signals[platform, signal.name] = (signal, document.place(path))
-        elif known[0] != signal:
-            message = f"the signal {signal.name!r} is declared differently at {known[1]}"
+            signals[platform, signal.name] = _Declared(document, path, signal)
+        elif known.signal != signal:
+            where = known.document.place(known.path)
+            message = f"the signal {signal.name!r} is declared differently at {where}"
             wrong.append(document.problem(path, message, "Declare a signal once for a platform"))
+    return wrong
+
+
+def _inputs(signals: dict[tuple[str, str], _Declared]) -> list[Problem]:
+    """What is wrong with derived signals; they are dropped, so that rules on them name the cause."""
+    wrong = []
+    measured = {key for key, declared in signals.items() if declared.signal.derive is None}
+    for (platform, name), declared in list(signals.items()):
+        for needed in declared.signal.inputs:
+            if (platform, needed) not in measured:
+                derived = (platform, needed) in signals
+                message = f"{name!r} is derived from {needed!r}, which is " + (
+                    "derived itself" if derived else f"not declared on platform {platform!r}"
+                )
+                names = (known for of, known in measured if of == platform)
+                remedy = nearest(needed, names) or "Derive it from measured signals; declare them with their unit"
+                wrong.append(declared.document.problem((*declared.path, "derive"), message, remedy))
+                del signals[platform, name]
+                break
     return wrong
 
 
@@ -162,7 +204,7 @@ def _rule(document: Document, index: int, data: Any, platform: str, component: s
 
 
 def _checked(
-    candidates: list[_Found], signals: dict[tuple[str, str], tuple[Signal, Place]]
+    candidates: list[_Found], signals: dict[tuple[str, str], _Declared]
 ) -> tuple[tuple[Placed, ...], list[Problem]]:
     wrong: list[Problem] = []
     first: dict[str, _Found] = {}
@@ -175,14 +217,16 @@ def _checked(
             )
     usable: dict[str, Placed] = {}
     for rule_id, found in first.items():
-        if isinstance(found.placed.rule, AlertRule):
+        if isinstance(found.placed.rule, DriftRule):
+            usable[rule_id] = found.placed
+        elif isinstance(found.placed.rule, AlertRule):
             try:
                 usable[rule_id] = _with_units(found, signals)
             except InvalidInput as error:
                 wrong += error.problems
     for rule_id, found in first.items():
         rule = found.placed.rule
-        if isinstance(rule, AlertRule):
+        if isinstance(rule, AlertRule | DriftRule):
             continue
         for index, target in enumerate(rule.on):
             if target not in usable or usable[target].platform != found.placed.platform:
@@ -195,7 +239,7 @@ def _checked(
     return tuple(usable[rule_id] for rule_id in first if rule_id in usable), wrong
 
 
-def _with_units(found: _Found, signals: dict[tuple[str, str], tuple[Signal, Place]]) -> Placed:
+def _with_units(found: _Found, signals: dict[tuple[str, str], _Declared]) -> Placed:
     rule = found.placed.rule
     assert isinstance(rule, AlertRule)
     known = signals.get((found.placed.platform, rule.signal))
@@ -204,7 +248,7 @@ def _with_units(found: _Found, signals: dict[tuple[str, str], tuple[Signal, Plac
         message = f"the signal {rule.signal!r} is not declared on platform {found.placed.platform!r}"
         remedy = nearest(rule.signal, names) or "Declare it under signals with its unit"
         raise InvalidInput([found.document.problem((*found.path, "signal"), message, remedy)])
-    unit = known[0].unit
+    unit = known.signal.unit
     update: dict[str, Any] = {}
     for key in ("when", "clear"):
         condition = getattr(rule, key)

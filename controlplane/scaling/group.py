@@ -7,12 +7,12 @@ from math import fsum
 import polars as pl
 
 from controlplane.history import History, ms
+from controlplane.model.base import Condition
 from controlplane.model.commands import command, quote
 from controlplane.model.labels import printable
 from controlplane.model.methods import ConsumerLag
 from controlplane.model.recommendations import Evidence, Survival
 from controlplane.model.resources import Inventory
-from controlplane.model.rules import Condition
 from controlplane.model.time import format_duration, human_duration
 from controlplane.model.units import many
 from controlplane.scaling.brokers import Brokers, brokers_of, read_brokers

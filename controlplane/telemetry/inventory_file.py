@@ -1,7 +1,8 @@
 """Inventory files: `resources`, a list of single resources and of groups that `count` expands.
 
 A CSV file has a row a resource: the columns are the keys of a resource, those of `capacity` (cores, memory, disk,
-network) and `attributes.<name>`; zones are separated by `;`, an empty cell is a key left out.
+network), `attributes.<name>`, `settings.<name>` and `limits.<signal>`; zones are separated by `;`, an empty cell is a
+key left out.
 """
 
 import csv
@@ -14,11 +15,14 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from controlplane.documents import MAX_BYTES, Document, nearest, read_document, validate
+from controlplane.model.base import Model, SignalName
 from controlplane.model.errors import InvalidInput, Place, Problem
-from controlplane.model.resources import Capacity, Resource, ResourceKind
-from controlplane.model.rules import Model
+from controlplane.model.resources import Capacity, Positive, Resource, ResourceKind
+from controlplane.model.rules import SettingName
 from controlplane.model.units import parse_bits_per_second, parse_bytes
 
+_GROUPS = ("attributes", "settings", "limits")
+_OF_GROUP = re.compile(rf"(?:{'|'.join(_GROUPS)})\..+")
 _WIDTH = re.compile(r"(?:0?[1-9])?d?")
 _NUMBER = re.compile(r"-?[0-9]{1,30}(?:\.[0-9]{1,30})?")
 
@@ -55,6 +59,8 @@ class _Entry(Model):
     host: str = ""
     price: str | None = None
     capacity: _Capacity = _Capacity()
+    limits: dict[SignalName, Positive] = Field(default_factory=dict)
+    settings: dict[SettingName, _Text] = Field(default_factory=dict)
     attributes: dict[str, _Text] = Field(default_factory=dict)
     count: int | None = Field(default=None, ge=1, le=100_000, strict=True)
     """How many there are; `{n}` in the id counts them from 1."""
@@ -90,6 +96,8 @@ class _Entry(Model):
         one = Resource(
             platform=platform,
             capacity=capacity,
+            limits=self.limits,
+            settings=self.settings,
             attributes=self.attributes,
             **self.model_dump(include={"id", "kind", "role", "cluster", "zone", "region", "host", "price"}),
         )
@@ -215,13 +223,13 @@ def _read_csv(path: Path) -> Document:
 
 
 def _check_header(name: str, line: int, header: list[str]) -> list[Problem]:
-    known = (_Entry.model_fields.keys() - {"capacity", "attributes"}) | _Capacity.model_fields.keys()
+    known = (_Entry.model_fields.keys() - {"capacity", *_GROUPS}) | _Capacity.model_fields.keys()
     problems = []
     for column in dict.fromkeys(header):
         if header.count(column) > 1:
             message = f"the column {column!r} stands here twice"
             problems.append(Problem(Place(name, line, path=column), message, "Remove one of them"))
-        if column not in known and not re.fullmatch(r"attributes\..+", column):
+        if column not in known and not _OF_GROUP.fullmatch(column):
             remedy = nearest(column, known) or f"Remove it, or write attributes.{column}"
             problems.append(Problem(Place(name, line, path=column), f"unknown column {column!r}", remedy))
     problems += [
@@ -238,8 +246,9 @@ def _entry(cells: dict[str, str]) -> dict[str, Any]:
     for column, cell in cells.items():
         if not cell:
             continue
-        if column.startswith("attributes."):
-            entry.setdefault("attributes", {})[column.removeprefix("attributes.")] = cell
+        group, dot, name = column.partition(".")
+        if dot and group in _GROUPS:
+            entry.setdefault(group, {})[name] = _number(cell) if group == "limits" else cell
         elif column in _Capacity.model_fields:
             entry.setdefault("capacity", {})[column] = _number(cell)
         elif column == "zones":

@@ -10,7 +10,7 @@ import polars as pl
 
 from controlplane.frames import COVERAGE, SAMPLES, SERIES, Samples
 from controlplane.model.labels import printable
-from controlplane.model.rules import Signal
+from controlplane.model.signals import Signal
 from controlplane.model.time import Window
 from controlplane.settings import PrometheusSource
 from controlplane.telemetry.collector import Batch, SignalFailure, SignalKey, SourceError

@@ -14,7 +14,7 @@ import pytest
 import trustme
 
 from controlplane.frames import COVERAGE, SAMPLES, SERIES
-from controlplane.model.rules import Signal
+from controlplane.model.signals import Signal
 from controlplane.model.time import Window
 from controlplane.settings import Basic, InventoryTargets, PrometheusSource, Secret, Tls
 from controlplane.telemetry import inventory

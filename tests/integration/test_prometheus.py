@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import requests
 
-from controlplane.model.rules import Signal
+from controlplane.model.signals import Signal
 from controlplane.model.time import Window, on_grid
 from controlplane.settings import InventoryTargets, PrometheusSource
 from controlplane.telemetry import inventory

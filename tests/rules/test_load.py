@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from controlplane.model.rules import AlertRule, Condition
+from controlplane.model.base import Condition
+from controlplane.model.rules import AlertRule
 from controlplane.rules.load import RuleText, load_rules, read_rule_texts
 from tests.rules.machine import HEAD, RULE
 

@@ -1,0 +1,75 @@
+"""What models are made of: strictness, names and comparisons."""
+
+import re
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+
+from controlplane.model.units import check_unit, convert
+
+
+class Model(BaseModel):
+    """Frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+_SIGNAL = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*(\.[a-zA-Z0-9_]+)*")
+LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.]*")
+
+
+def matches(pattern: re.Pattern[str], what: str) -> Any:
+    def check(value: object) -> object:
+        if not isinstance(value, str) or not pattern.fullmatch(value):
+            raise ValueError(f"{value!r} is not {what}")
+        return value
+
+    return BeforeValidator(check)
+
+
+RuleId = Annotated[str, matches(_NAME, "an id; use lower case letters, digits, - and _")]
+SignalName = Annotated[str, matches(_SIGNAL, "a signal name such as kafka.consumer.lag")]
+LabelName = Annotated[str, matches(LABEL, "a label name")]
+
+OPERATORS = (">=", "<=", "==", "!=", ">", "<")
+_CONDITION = re.compile(
+    r"\s*(?P<operator>>=|<=|==|!=|>|<)\s*(?P<number>[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*(?P<unit>\S+)?\s*"
+)
+
+
+class Condition(Model):
+    """A comparison of a value with a threshold; the unit is the signal's unless one is written."""
+
+    operator: Literal[">=", "<=", "==", "!=", ">", "<"]
+    threshold: float
+    unit: str | None = None
+
+    @classmethod
+    def parse(cls, text: object) -> Self:
+        """Read `> 100000`, `<= 0.05` or `> 85 %`."""
+        match = _CONDITION.fullmatch(text) if isinstance(text, str) else None
+        if match is None:
+            raise ValueError(f'{text!r} is not a condition; write an operator and a number, such as "> 100000"')
+        unit = match["unit"]
+        return cls(
+            operator=match["operator"],
+            threshold=float(match["number"]),
+            unit=check_unit(unit) if unit else None,
+        )
+
+    def in_unit(self, unit: str) -> Self:
+        """The same condition with its threshold in `unit`; ValueError where the units don't fit."""
+        if self.unit is None or self.unit == unit:
+            return self.model_copy(update={"unit": unit})
+        return self.model_copy(update={"threshold": convert(self.threshold, self.unit, unit), "unit": unit})
+
+    def __str__(self) -> str:
+        return f"{self.operator} {self.threshold:.12g}" + (f" {self.unit}" if self.unit else "")
+
+
+def _condition(value: object) -> object:
+    return value if isinstance(value, Condition | dict) else Condition.parse(value)
+
+
+ConditionField = Annotated[Condition, BeforeValidator(_condition), PlainSerializer(str, return_type=str)]

@@ -1,5 +1,6 @@
 """The state of a consumer group by partition, as Burrow judges it from the last commits."""
 
+from collections.abc import Sequence
 from enum import IntEnum
 
 import polars as pl
@@ -29,22 +30,25 @@ def lag_status(
     window: int = 10,
     allowed_lag: float = 0,
     minimum_complete: float = 0.5,
+    of: Sequence[str] = (),
 ) -> pl.DataFrame:
     """Judge each partition by its last `window` commits: topic, partition, status (Int8 of LagStatus), lag.
 
-    `commits` has topic, partition, ts (epoch ms), offset and lag; `broker` has topic, partition, ts and offset (the end
+    `commits` has topic, partition, ts (epoch ms), offset and lag, and the columns in `of`, such as the consumer group,
+    where several are judged at once; `broker` has topic, partition, ts and offset (the end
     of the log). The first match counts: window incomplete or lag allowed → OK; no commit for longer than the window is
     long while the log went past the last commit → STOP; an offset that fell and was not regained → REWIND; lag allowed
     at any time in the window → OK; offset unchanged → STALL; lag never fell → WARN; otherwise OK.
     Source: Burrow, evaluator/caching.go.
     """
     offset, lag = pl.col("offset"), pl.col("lag")
+    keys = [*of, *KEYS]
     seen = (
         commits.filter(pl.col("ts") <= now_ms)
-        .sort(*KEYS, "ts")
-        .group_by(KEYS, maintain_order=True)
+        .sort(*keys, "ts")
+        .group_by(keys, maintain_order=True)
         .tail(window)
-        .group_by(KEYS, maintain_order=True)
+        .group_by(keys, maintain_order=True)
         .agg(
             pl.len().alias("commits"),
             pl.col("ts").first().alias("t_first"),
@@ -87,7 +91,7 @@ def lag_status(
         .then(code(LagStatus.WARN))
         .otherwise(code(LagStatus.OK))
     )
-    return seen.join(log, on=KEYS, how="left", maintain_order="left").select(*KEYS, status.alias("status"), "lag")
+    return seen.join(log, on=KEYS, how="left", maintain_order="left").select(*keys, status.alias("status"), "lag")
 
 
 def group_status(partitions: pl.DataFrame) -> LagStatus:

@@ -201,7 +201,8 @@ def _problems(document: Document, model: type[BaseModel], error: ValidationError
         message, remedy = item["msg"].removeprefix("Value error, "), ""
         if item["type"] == "extra_forbidden":
             message = f"unknown key {item['loc'][-1]!r}"
-            remedy = nearest(str(item["loc"][-1]), _field_names(model)) or "Remove it"
+            word, known_names = str(item["loc"][-1]), _field_names(model)
+            remedy = "It doesn't belong here" if word in known_names else nearest(word, known_names) or "Remove it"
         elif item["type"] == "missing":
             message = f"the key {item['loc'][-1]!r} is missing"
             remedy = "Add it"

@@ -1,5 +1,7 @@
 """`controlplane rules`: check rule files and list the rules in use."""
 
+import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,7 @@ if TYPE_CHECKING:
     from controlplane.model.rules import Placed
     from controlplane.rules.coverage import Coverage
     from controlplane.rules.load import Loaded
+    from controlplane.ruletests import Outcome
 
 
 @click.group()
@@ -70,6 +73,48 @@ def list_(*, as_json: bool, config: Any) -> None:
     else:
         tell("No rules.")
     finish(1 if loaded.problems else 0)
+
+
+@rules.command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.option("-k", "chosen", default="", help="Only rules whose id contains this.")
+@json_option
+def test(*, paths: tuple[Path, ...], chosen: str, as_json: bool) -> None:
+    """Run tests of rules: `<component>.test.yaml` files or folders (default: the shipped packs); exit 1 on failures."""
+    from controlplane.documents import parse_document
+    from controlplane.model.errors import InvalidInput
+    from controlplane.rules.load import load_rules, read_test_texts
+    from controlplane.ruletests import run_tests
+
+    began = time.monotonic()
+    done: list[Outcome] = []
+    wrong: list[str] = []
+    loaded: dict[int, Loaded] = {}
+    for text, beside in read_test_texts(paths).items():
+        rules_there = loaded.setdefault(id(beside), load_rules(beside))
+        marks = []
+        try:
+            if rules_there.problems:
+                raise InvalidInput(list(rules_there.problems))
+            for outcome in run_tests(parse_document(text.text, text.name), rules_there.rules, chosen):
+                done.append(outcome)
+                marks.append("F" if outcome.failure else ".")
+        except InvalidInput as error:
+            wrong += [problem for problem in map(str, error.problems) if problem not in wrong]
+            marks.append("E")
+        if not as_json:
+            tell(f"{text.name} {''.join(marks)}")
+    failed = [outcome for outcome in done if outcome.failure]
+    if as_json:
+        print_json({"passed": len(done) - len(failed), "failed": [asdict(one) for one in failed], "problems": wrong})
+    else:
+        for one in failed:
+            tell(f"\n{one.file}:{one.line}: {one.rule}, {one.case}\n  {one.failure}")
+        counts = f"{len(done) - len(failed)} passed" + (f", {len(failed)} failed" if failed else "")
+        tell(f"\n{counts} in {time.monotonic() - began:.1f} s")
+    for problem in wrong:
+        tell(problem, err=True)
+    finish(2 if wrong else 1 if failed or not done else 0)
 
 
 @rules.command("coverage")

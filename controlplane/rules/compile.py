@@ -9,7 +9,8 @@ from datetime import timedelta
 
 import polars as pl
 
-from controlplane.model.rules import AlertRule, RuleSet
+from controlplane.model.rules import AlertRule, DriftRule, Placed, RuleSet
+from controlplane.model.signals import Signal
 
 RULES = pl.Schema(
     {
@@ -45,18 +46,30 @@ class Compiled:
 
     rules: pl.DataFrame
     views: tuple[View, ...]
+    derived: tuple[tuple[str, Signal], ...] = ()
+    """(pack, signal) pairs of the derived signals that a rule reads."""
+    drift: tuple[tuple[int, Placed], ...] = ()
+    """(order, rule) pairs of the drift rules; they have no view."""
 
     def signals(self) -> frozenset[str]:
-        """Names of the signals that the rules read."""
-        return frozenset(view.signal for view in self.views)
+        """Names of the signals that the rules read, those that they are derived from included."""
+        return frozenset(
+            [*(view.signal for view in self.views), *(name for _, signal in self.derived for name in signal.inputs)]
+        )
 
 
 def compile_rules(rule_set: RuleSet) -> Compiled:
     """Compile the alert rules of a rule set, in its order."""
     views: dict[View, int] = {}
     rows = []
+    drift = []
     for order, placed in enumerate(rule_set.alert_rules()):
         rule = placed.rule
+        if isinstance(rule, DriftRule):
+            drift.append((order, placed))
+            rows.append({"rule": rule.id, "order": order, "for_ms": _ms(rule.for_), "keep_firing_ms": 0,
+                         "keep_missing_ms": 0, "alert_on_missing": False})  # fmt: skip
+            continue
         assert isinstance(rule, AlertRule)
         by = None if rule.by is None else tuple(sorted(rule.by))
         view = View(placed.platform, rule.signal, tuple(sorted(rule.where.items())), by, rule.fold)
@@ -75,7 +88,13 @@ def compile_rules(rule_set: RuleSet) -> Compiled:
                 "alert_on_missing": rule.missing.policy == "alert",
             }
         )
-    return Compiled(pl.DataFrame(rows, schema=RULES), tuple(views))
+    read = {(view.platform, view.signal) for view in views}
+    derived = tuple(
+        (platform, signal)
+        for platform, signal in rule_set.signals
+        if signal.derive is not None and (platform, signal.name) in read
+    )
+    return Compiled(pl.DataFrame(rows, schema=RULES), tuple(views), derived, tuple(drift))
 
 
 def _ms(duration: timedelta) -> int:

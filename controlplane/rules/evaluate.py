@@ -20,7 +20,10 @@ import numpy.typing as npt
 import polars as pl
 
 from controlplane.frames import Samples, steps_of
+from controlplane.model.resources import Inventory
 from controlplane.rules.compile import Compiled, members
+from controlplane.rules.derive import NO_PAST, Past, derive
+from controlplane.rules.drift import SOURCE, drift_covered, drift_results
 from controlplane.rules.fold import covered, results
 
 INACTIVE, PENDING, FIRING, NO_DATA = 0, 1, 2, 3
@@ -79,17 +82,26 @@ def evaluate(
     *,
     recent: pl.DataFrame | None = None,
     sources: Collection[str] | None = None,
+    inventory: Inventory | None = None,
+    past: Past = NO_PAST,
 ) -> Evaluation:
     """Evaluate every answered step of the window, in order; all its times lie on the grid of `step_ms`.
 
     `state` (STATE) is where alerts stood before; `recent` (frames.SERIES) are series seen shortly before the
     window, which `missing: alert` rules expect; `sources` are the configured ones: an alert of any other
-    source counts as missing, because nothing will ever answer for it again.
+    source counts as missing, because nothing will ever answer for it again. `inventory` holds limits and settings;
+    `past` gives what derived signals need from before the window.
     """
-    found = results(compiled, window)
-    duplicates = _duplicates(found)
+    inventory = Inventory() if inventory is None else inventory
+    window = derive(compiled.derived, window, inventory, past, step_ms)
     steps = steps_of(window.coverage, step_ms)
+    found = results(compiled, window)
     answered = covered(compiled, window.coverage, steps)
+    if compiled.drift:
+        drifted = drift_results(compiled.drift, state, inventory, steps)
+        found = pl.concat([found, drifted.with_columns(pl.lit(1, pl.UInt32).alias("n"))])
+        answered = pl.concat([answered, drift_covered(compiled.drift, steps)])
+    duplicates = _duplicates(found)
     if len(duplicates):
         answered = answered.join(duplicates.select("rule", "ts"), on=["rule", "ts"], how="anti")
     removed, state = _split_removed(compiled, state)
@@ -190,7 +202,7 @@ class _Machine:
         there = answered.join(index.select("pair", "rule", "source"), on=["rule", "source"])
         self._answered[np.searchsorted(self._steps, there["ts"].to_numpy()), there["pair"].to_numpy()] = True
         if sources is not None:
-            gone = ~self._pairs["source"].is_in(list(sources)).to_numpy()
+            gone = ~self._pairs["source"].is_in([*sources, SOURCE]).to_numpy()
             self._answered[:, gone] = True
 
     def run(self) -> None:

@@ -1,5 +1,8 @@
 """From samples to one value per view, label set and step, and whether each rule's conditions hold there."""
 
+from collections.abc import Callable
+from operator import eq, ge, gt, le, lt, ne
+
 import polars as pl
 
 from controlplane.frames import Samples, in_order
@@ -64,6 +67,16 @@ def results(compiled: Compiled, window: Samples) -> pl.DataFrame:
         )
         .select(*RESULTS, "n")
     )
+
+
+_COMPARISONS: dict[str, Callable[[float, float], bool]] = {
+    ">": gt, ">=": ge, "<": lt, "<=": le, "==": eq, "!=": ne,
+}  # fmt: skip
+
+
+def compare(value: float, operator: str, threshold: float) -> bool:
+    """Whether one number meets a condition."""
+    return _COMPARISONS[operator](value, threshold)
 
 
 def _holds(operator: str, threshold: str) -> pl.Expr:

@@ -63,6 +63,46 @@ def shipped_platforms() -> tuple[str, ...]:
     return tuple(sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("_")))
 
 
+def read_test_texts(paths: Sequence[Path] = ()) -> dict[RuleText, list[RuleText]]:
+    """Test files with the rule files of their folder: those at `paths` (files or folders), or of the shipped packs.
+
+    InvalidInput where a path isn't there or can't be read.
+    """
+    root = resources.files("alert_rules")
+    chosen: list[tuple[str, Traversable | Path]] = []
+    for path in paths:
+        files = sorted(path.rglob("*")) if path.is_dir() else [path]
+        tests = [file for file in files if _is_test_file(file.name)] if path.is_dir() else files
+        if not tests or not path.exists():
+            remedy = f"Name a folder with files such as kafka{TEST}.yaml, or such a file"
+            raise InvalidInput([Problem(Place(str(path)), "there are no tests of rules", remedy)])
+        chosen += [(str(file), file) for file in tests]
+    if not paths:
+        for platform in shipped_platforms():
+            folder = root / platform
+            files_there = sorted(entry.name for entry in folder.iterdir() if _is_test_file(entry.name))
+            chosen += [(f"alert_rules/{platform}/{name}", folder / name) for name in files_there]
+    problems: list[Problem] = []
+    found: dict[RuleText, list[RuleText]] = {}
+    beside: dict[str, list[RuleText]] = {}
+    for name, file in chosen:
+        folder_name, _, _ = name.rpartition("/")
+        if folder_name not in beside:
+            around = file.parent if isinstance(file, Path) else root / folder_name.rpartition("/")[2]
+            rule_files = sorted((one for one in around.iterdir() if is_rule_file(one.name)), key=lambda one: one.name)
+            shown = ((f"{folder_name}/{one.name}" if folder_name else one.name, one) for one in rule_files)
+            beside[folder_name] = list(_read(shown, problems))
+        for text in _read([(name, file)], problems):
+            found[text] = beside[folder_name]
+    if problems:
+        raise InvalidInput(problems)
+    return found
+
+
+def _is_test_file(name: str) -> bool:
+    return name.endswith((f"{TEST}.yaml", f"{TEST}.yml"))
+
+
 def is_rule_file(name: str) -> bool:
     """Whether a file of a folder of rules holds rules, by its name; figures, exclusions and tests stand beside them."""
     stem, dot, kind = name.rpartition(".")
@@ -248,6 +288,10 @@ def _with_units(found: _Found, signals: dict[tuple[str, str], _Declared]) -> Pla
         message = f"the signal {rule.signal!r} is not declared on platform {found.placed.platform!r}"
         remedy = nearest(rule.signal, names) or "Declare it under signals with its unit"
         raise InvalidInput([found.document.problem((*found.path, "signal"), message, remedy)])
+    if known.signal.derive is not None and rule.missing.policy == "alert":
+        message = f"the signal {rule.signal!r} is derived, so it can't be missed by itself"
+        remedy = "Watch the signals that it is derived from, with the method absent"
+        raise InvalidInput([found.document.problem((*found.path, "missing"), message, remedy)])
     unit = known.signal.unit
     update: dict[str, Any] = {}
     for key in ("when", "clear"):

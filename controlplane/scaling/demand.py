@@ -6,11 +6,11 @@ from math import fsum
 
 import polars as pl
 
+from controlplane.burrow import KEYS
 from controlplane.history import FRESH, History, last, ms
 from controlplane.model.errors import AdviceError
 from controlplane.model.labels import printable
 from controlplane.model.time import from_ms, human_duration
-from controlplane.scaling.burrow import KEYS
 
 LAG = "kafka.consumer.lag"
 COMMITTED = "kafka.consumer.offset"

@@ -6,6 +6,7 @@ from math import fsum
 
 import polars as pl
 
+from controlplane.burrow import KEYS, STUCK, LagStatus, group_status, lag_status
 from controlplane.history import History, ms
 from controlplane.model.base import Condition
 from controlplane.model.commands import command, quote
@@ -16,7 +17,6 @@ from controlplane.model.resources import Inventory
 from controlplane.model.time import format_duration, human_duration
 from controlplane.model.units import many
 from controlplane.scaling.brokers import Brokers, brokers_of, read_brokers
-from controlplane.scaling.burrow import KEYS, STUCK, LagStatus, group_status, lag_status
 from controlplane.scaling.demand import COMMITTED, LAG, LOG_END, SIGNALS, Demand, Flows, measure, read_flows
 
 MEMBERS = "kafka.consumer.members"

@@ -5,12 +5,12 @@ from math import fsum
 
 import polars as pl
 
+from controlplane.burrow import LagStatus
 from controlplane.model.labels import printable
 from controlplane.model.prices import free_line
 from controlplane.model.recommendations import Proposal, Rejected, Stage, total
 from controlplane.model.time import human_duration
 from controlplane.model.units import many
-from controlplane.scaling.burrow import LagStatus
 from controlplane.scaling.group import Group
 from controlplane.scaling.sizing import Sized
 

@@ -9,6 +9,7 @@ import csv
 import io
 import re
 import string
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -120,12 +121,19 @@ def read_inventory(path: Path, platform: str) -> tuple[Resource, ...]:
     if not isinstance(document.data, dict):
         raise InvalidInput([document.problem((), "is no inventory", "Begin with the key resources and a list")])
     entries = validate(document, _File).resources
+    return resources_at(document, ("resources",), entries, platform)
+
+
+def resources_at(
+    document: Document, path: tuple[str | int, ...], entries: Sequence[Any], platform: str
+) -> tuple[Resource, ...]:
+    """The resources of the list of entries at `path` of a document; InvalidInput carries all of their problems."""
     found: dict[str, Resource] = {}
     origin: dict[str, int] = {}
     problems: list[Problem] = []
     unusable: set[Any] = set()
     for index, entry in enumerate(entries):
-        where = ("resources", index)
+        where = (*path, index)
         if not isinstance(entry, dict):
             problems.append(document.problem(where, "is no resource", "Write a mapping with id and kind"))
             continue
@@ -137,25 +145,29 @@ def read_inventory(path: Path, platform: str) -> tuple[Resource, ...]:
             continue
         for resource in resources:
             if resource.id in found:
-                first = document.place(("resources", origin[resource.id])).line
+                first = document.place((*path, origin[resource.id])).line
                 message = f"the id {resource.id!r} stands here twice; first in line {first}"
                 problems.append(document.problem((*where, "id"), message, "Give each resource its own id"))
                 break
             found[resource.id], origin[resource.id] = resource, index
-    problems += _references(document, found, origin, unusable)
+    problems += _references(document, path, found, origin, unusable)
     if problems:
         raise InvalidInput(sorted(problems, key=lambda problem: (problem.place.line or 0, problem.place.column or 0)))
     return tuple(found.values())
 
 
 def _references(
-    document: Document, found: dict[str, Resource], origin: dict[str, int], unusable: set[Any]
+    document: Document,
+    path: tuple[str | int, ...],
+    found: dict[str, Resource],
+    origin: dict[str, int],
+    unusable: set[Any],
 ) -> list[Problem]:
     """Hosts that aren't there, and resources that carry themselves; one problem an entry."""
     problems: dict[int, Problem] = {}
     told: set[str] = set()
     for resource in found.values():
-        where = ("resources", origin[resource.id], "host")
+        where = (*path, origin[resource.id], "host")
         if resource.host and resource.host not in found:
             # An entry that has problems of its own may be the host that is meant.
             if resource.host not in unusable and not any("{" in str(id_) for id_ in unusable):

@@ -2,7 +2,7 @@
 
 import json
 import string
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import polars as pl
@@ -21,7 +21,8 @@ from controlplane.model.payloads import (
     AlertReturned,
     EventPayload,
 )
-from controlplane.model.rules import AlertRule, Placed
+from controlplane.model.resources import Inventory
+from controlplane.model.rules import AlertRule, DriftRule, Placed
 from controlplane.model.time import from_ms, to_ms
 from controlplane.rules.evaluate import FIRING, NO_DATA, PENDING, STATE
 
@@ -45,24 +46,26 @@ def as_state(alerts: Iterable[Alert]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=STATE, orient="row")
 
 
-def alert_drafts(rules: Mapping[str, Placed], transitions: pl.DataFrame) -> list[Draft]:
+def alert_drafts(rules: Mapping[str, Placed], transitions: pl.DataFrame, inventory: Inventory) -> list[Draft]:
     """Transitions (`rules.evaluate.TRANSITIONS`) as events, in their order."""
-    return [_draft(rules.get(row["rule"]), row) for row in transitions.iter_rows(named=True)]
+    return [_draft(rules.get(row["rule"]), row, inventory) for row in transitions.iter_rows(named=True)]
 
 
-def _draft(placed: Placed | None, row: dict[str, Any]) -> Draft:
+def _draft(placed: Placed | None, row: dict[str, Any], inventory: Inventory) -> Draft:
     labels: dict[str, str] = json.loads(row["labels"])
     alert = alert_id(row["rule"], row["source"], labels)
     return Draft(
         stream=f"alert:{alert}",
         key=str(row["ts"]),
-        payload=_payload(placed, row, alert, labels),
+        payload=_payload(placed, row, alert, labels, inventory),
         occurred_at=from_ms(row["ts"]),
         correlation=f"step-{row['ts']}",
     )
 
 
-def _payload(placed: Placed | None, row: dict[str, Any], alert: str, labels: dict[str, str]) -> EventPayload:
+def _payload(
+    placed: Placed | None, row: dict[str, Any], alert: str, labels: dict[str, str], inventory: Inventory
+) -> EventPayload:
     match row["kind"]:
         case "held":
             return AlertHeld(alert=alert, why=row["reason"], since=from_ms(row["ts"]))
@@ -71,19 +74,21 @@ def _payload(placed: Placed | None, row: dict[str, Any], alert: str, labels: dic
         case "dropped":
             return AlertDropped(alert=alert, rule=row["rule"], labels=labels, value=row["value"], reason=row["reason"])
         case "pending":
-            return AlertPending(facts=_facts(placed, row, alert, labels))
+            return AlertPending(facts=_facts(placed, row, alert, labels, inventory))
         case "fired":
-            return AlertFired(facts=_facts(placed, row, alert, labels))
+            return AlertFired(facts=_facts(placed, row, alert, labels, inventory))
         case "nodata":
-            return AlertNoData(facts=_facts(placed, row, alert, labels))
+            return AlertNoData(facts=_facts(placed, row, alert, labels, inventory))
         case "resolved":
-            facts = _facts(placed, row, alert, labels)
+            facts = _facts(placed, row, alert, labels, inventory)
             return AlertResolved(facts=facts, fired_at=from_ms(row["fired_at"]), reason=row["reason"])
         case kind:
             raise ValueError(f"unknown transition {kind!r}")
 
 
-def _facts(placed: Placed | None, row: dict[str, Any], alert: str, labels: dict[str, str]) -> AlertFacts:
+def _facts(
+    placed: Placed | None, row: dict[str, Any], alert: str, labels: dict[str, str], inventory: Inventory
+) -> AlertFacts:
     known = {
         "alert": alert,
         "rule": row["rule"],
@@ -98,6 +103,16 @@ def _facts(placed: Placed | None, row: dict[str, Any], alert: str, labels: dict[
             **known, platform="", component="", severity="info", title=row["rule"], summary="", threshold="", unit="1"
         )
     rule = placed.rule
+    if isinstance(rule, DriftRule):
+        return AlertFacts(
+            **known,
+            platform=placed.platform,
+            component=placed.component,
+            severity=rule.severity,
+            title=rule.title,
+            runbook=rule.runbook,
+            **_drift_facts(rule, placed.platform, labels, inventory),
+        )
     assert isinstance(rule, AlertRule)
     summary = f"no data: {rule.title}" if row["kind"] == "nodata" else summarise(rule, labels, row["value"])
     return AlertFacts(
@@ -111,6 +126,20 @@ def _facts(placed: Placed | None, row: dict[str, Any], alert: str, labels: dict[
         unit=placed.unit,
         runbook=rule.runbook,
     )
+
+
+def _drift_facts(rule: DriftRule, platform: str, labels: Mapping[str, str], inventory: Inventory) -> dict[str, str]:
+    """Summary, threshold and unit of a drift alert; what the setting is now is read from the inventory."""
+    resource, setting = labels.get("resource", ""), labels.get("setting", "")
+    expected = next((one for one in rule.settings if one.setting == setting), None)
+    found = next((one for one in inventory.of(platform) if one.id == resource), None)
+    actual = found.settings.get(setting, "gone") if found else "gone"
+    words = {"resource": resource, "setting": setting, "actual": actual, "expected": str(expected or "gone")}
+    return {
+        "summary": _filled(rule.summary, words, lambda name, _: words["actual" if name == "value" else "expected"]),
+        "threshold": str(expected or ""),
+        "unit": expected.unit if expected else "1",
+    }
 
 
 def facts_of(alert: Alert) -> AlertFacts:
@@ -139,14 +168,20 @@ def facts_of(alert: Alert) -> AlertFacts:
 
 def summarise(rule: AlertRule, labels: Mapping[str, str], value: float | None) -> str:
     """The rule's summary with labels and numbers filled in, on one printable line."""
+
+    def number(name: str, spec: str) -> str:
+        known = value if name == "value" else rule.when.threshold
+        return "no data" if known is None else format(known, spec or ",.6g")
+
+    return _filled(rule.summary, labels, number)
+
+
+def _filled(template: str, words: Mapping[str, str], number: Callable[[str, str], str]) -> str:
     parts = []
-    for text, name, spec, _ in string.Formatter().parse(rule.summary):
+    for text, name, spec, _ in string.Formatter().parse(template):
         parts.append(text)
-        if name is None:
-            continue
         if name in {"value", "threshold"}:
-            number = value if name == "value" else rule.when.threshold
-            parts.append("no data" if number is None else format(number, spec or ",.6g"))
-        else:
-            parts.append(labels.get(name, "?"))
+            parts.append(number(name, spec or ""))
+        elif name is not None:
+            parts.append(words.get(name, "?"))
     return printable("".join(parts), 300)

@@ -70,6 +70,7 @@ def decide(plane: ControlPlane, now: datetime) -> Decided:
     window = _fresh(plane, health, end)
     alerts = plane.log.rows(ALERTS)
     recent = _recent(plane, window)
+    inventory = _inventory(plane)
     evaluation = evaluate(
         plane.compiled,
         as_state(alerts.values()),
@@ -77,6 +78,8 @@ def decide(plane: ControlPlane, now: datetime) -> Decided:
         plane.step_ms,
         recent=recent,
         sources=[source.name for source in plane.collectors],
+        inventory=inventory,
+        past=lambda signals, after, until: plane.store.history(after, until, signals=signals),
     )
     drafts = [*_set_aside(plane, now), *_rule_set(plane, now), *_ingested(plane, window, health)]
     drafts += _rule_health(plane, evaluation, end)
@@ -86,8 +89,8 @@ def decide(plane: ControlPlane, now: datetime) -> Decided:
         incidents=plane.log.rows(INCIDENTS),
     )
     steps = steps_of(window.coverage, plane.step_ms)["ts"].to_list()
-    changes = alert_drafts(plane.placed, evaluation.transitions)
-    adviser = Adviser(plane, _inventory(plane), lambda platform: _history(plane, window, end, platform))
+    changes = alert_drafts(plane.placed, evaluation.transitions, inventory)
+    adviser = Adviser(plane, inventory, lambda platform: _history(plane, window, end, platform))
     made = walk(plane, board, changes, steps, adviser)
     drafts += made
     kinds: list[str] = [draft.payload.type for draft in made]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controlplane.scaling.burrow import LagStatus, group_status, lag_status
+from controlplane.burrow import LagStatus, group_status, lag_status
 
 COMMITS = {"topic": pl.String, "partition": pl.String, "ts": pl.Int64, "offset": pl.Float64, "lag": pl.Float64}
 LOG = {"topic": pl.String, "partition": pl.String, "ts": pl.Int64, "offset": pl.Float64}

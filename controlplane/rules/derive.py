@@ -1,0 +1,269 @@
+"""Derived signals: from samples of measured signals and the inventory to samples that rules read like any other.
+
+A derived sample depends on the samples up to its step alone, never on how long the window is that it is made in.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import timedelta
+
+import polars as pl
+
+from controlplane import frames
+from controlplane.burrow import KEYS, lag_status
+from controlplane.frames import COVERAGE, SAMPLES, Samples, in_order
+from controlplane.model.resources import Inventory
+from controlplane.model.signals import (
+    Absent,
+    BaselineRatio,
+    BurnRate,
+    LagState,
+    Signal,
+    TimeToDrain,
+    TimeToLimit,
+    Utilization,
+)
+from controlplane.rules.windows import ROWS, SERIES, means, means_until, slopes, usable
+
+Past = Callable[[Collection[str], int, int], Samples]
+"""Stored samples of some signals in (after, until], epoch ms; rollups where nothing else is left."""
+
+NO_PAST: Past = lambda signals, after, until: Samples.empty()  # noqa: E731, ARG005
+EXPECTED = timedelta(hours=1)
+"""A signal that a source answered for within this time is expected from it."""
+
+
+def derive(
+    signals: Sequence[tuple[str, Signal]], window: Samples, inventory: Inventory, past: Past, step_ms: int
+) -> Samples:
+    """The window and, for every step in it, the samples of the derived ones among `signals` ((pack, signal) pairs).
+
+    `past` gives what lies before the window; it is asked for no more than the signals need.
+    """
+    parts = [window]
+    for platform, signal in signals:
+        inputs = signal.inputs
+        mine = _of(window, platform, inputs)
+        if signal.derive is None or mine.coverage.is_empty():
+            continue
+        start = int(mine.coverage.select(pl.col("first").min()).item()) - step_ms
+        back = _ms(max(signal.lookback, EXPECTED))
+        known = _of(past(inputs, start - back, start), platform, inputs)
+        steps = _answered(mine, known, step_ms)
+        if steps.is_empty():
+            continue
+        rows = {name: _rows((known, mine), name) for name in inputs}
+        values = _values(signal, rows, steps, inventory, platform, step_ms)
+        parts.append(_samples(platform, signal.name, values, steps))
+    return _together(parts)
+
+
+def _of(samples: Samples, platform: str, signals: Collection[str]) -> Samples:
+    """The part of some signals that a pack reads."""
+    wanted = pl.col("signal").is_in(list(signals)) & pl.col("platform").is_in([platform, ""])
+    series = samples.series.filter(wanted)
+    return Samples(
+        series, samples.samples.join(series.select("sid"), on="sid", how="semi"), samples.coverage.filter(wanted)
+    )
+
+
+def _answered(window: Samples, known: Samples, step_ms: int) -> pl.DataFrame:
+    """source and ts of the steps at which a source answered for every input that is expected from it."""
+    expected = (
+        pl.concat([window.coverage, known.coverage])
+        .select("source", "signal")
+        .unique()
+        .group_by("source")
+        .agg(pl.len().alias("expected"))
+    )
+    steps = window.coverage.select(
+        "source", "signal", pl.int_ranges("first", pl.col("last") + 1, step_ms).alias("ts")
+    ).explode("ts")
+    full = steps.unique().group_by("source", "ts").agg(pl.len().alias("n")).join(expected, on="source")
+    return full.filter(pl.col("n") == pl.col("expected")).select("source", "ts").sort("source", "ts")
+
+
+def _rows(parts: Sequence[Samples], signal: str) -> pl.DataFrame:
+    """ROWS of one signal by series and time; a sample that is not a number is left out."""
+    found = [
+        part.samples.join(part.series.filter(pl.col("signal") == signal), on="sid").select(ROWS.names())
+        for part in parts
+    ]
+    return usable(pl.concat(found))
+
+
+def _values(
+    signal: Signal,
+    rows: Mapping[str, pl.DataFrame],
+    steps: pl.DataFrame,
+    inventory: Inventory,
+    platform: str,
+    step_ms: int,
+) -> pl.DataFrame:
+    match signal.derive:
+        case Utilization() as method:
+            return _utilization(method, rows, steps, inventory, platform)
+        case TimeToLimit() as method:
+            return _time_to_limit(method, rows, steps, step_ms)
+        case BurnRate() as method:
+            return _burn_rate(method, rows[method.of], steps, step_ms)
+        case BaselineRatio() as method:
+            return _baseline_ratio(method, rows[method.of], steps, step_ms)
+        case LagState() as method:
+            return _lag_state(method, rows, steps)
+        case TimeToDrain() as method:
+            return _time_to_drain(method, rows[method.of], steps, step_ms)
+        case Absent() as method:
+            return _absent(method, rows, steps)
+        case None:
+            return ROWS.to_frame()
+
+
+def _at(rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
+    return rows.join(steps, on=["source", "ts"], how="semi")
+
+
+def _label(name: str) -> pl.Expr:
+    return pl.col("labels").str.json_decode(pl.Struct({name: pl.String})).struct.field(name).fill_null("")
+
+
+def _object(**fields: pl.Expr) -> pl.Expr:
+    """Canonical JSON of labels; the names come in text order."""
+    return pl.struct(*(value.alias(name) for name, value in sorted(fields.items()))).struct.json_encode()
+
+
+def _utilization(
+    method: Utilization,
+    rows: Mapping[str, pl.DataFrame],
+    steps: pl.DataFrame,
+    inventory: Inventory,
+    platform: str,
+) -> pl.DataFrame:
+    found = [ROWS.to_frame()]
+    for name in method.of:
+        limits = [
+            (resource.id, limit)
+            for resource in inventory.resources
+            if resource.platform == platform and (limit := resource.limit(name))
+        ]
+        limited = pl.DataFrame(limits, schema={"of": pl.String, "most": pl.Float64}, orient="row")
+        load = (
+            _at(rows[name], steps)
+            .with_columns(_label(method.by).alias("of"))
+            .group_by("source", "of", "ts")
+            .agg(in_order(pl.col("value")).list.sum())
+        )
+        shares = load.join(limited, on="of").with_columns(pl.lit(name).alias("limit"))
+        labels = _object(**{method.by: pl.col("of"), "limit": pl.col("limit")})
+        found.append(shares.select("source", labels.alias("labels"), "ts", pl.col("value") / pl.col("most")))
+    return pl.concat(found)
+
+
+def _time_to_limit(
+    method: TimeToLimit, rows: Mapping[str, pl.DataFrame], steps: pl.DataFrame, step_ms: int
+) -> pl.DataFrame:
+    lines = slopes(rows[method.of], steps, _ms(method.over), step_ms)
+    left = pl.col("most") - pl.col("value")
+    reached = pl.when(left <= 0).then(0.0).when(pl.col("slope") > 0).then(left / pl.col("slope"))
+    limits = rows[method.limit].rename({"value": "most"})
+    return lines.join(limits, on=[*SERIES, "ts"]).select(*SERIES, "ts", reached.otherwise(float("inf")).alias("value"))
+
+
+def _time_to_drain(method: TimeToDrain, rows: pl.DataFrame, steps: pl.DataFrame, step_ms: int) -> pl.DataFrame:
+    group = _object(consumer_group=_label("consumer_group"))
+    lags = (
+        rows.with_columns(group.alias("labels"))
+        .group_by(*SERIES, "ts")
+        .agg(in_order(pl.col("value")).list.sum())
+        .sort(*SERIES, "ts")
+    )
+    drained = pl.when(pl.col("value") <= 0).then(0.0).when(pl.col("slope") < 0)
+    left = drained.then(pl.col("value") / -pl.col("slope")).otherwise(float("inf"))
+    return slopes(lags, steps, _ms(method.over), step_ms).select(*SERIES, "ts", left.alias("value"))
+
+
+def _burn_rate(method: BurnRate, rows: pl.DataFrame, steps: pl.DataFrame, step_ms: int) -> pl.DataFrame:
+    long, short = (means(rows, steps, _ms(window), step_ms) for window in method.windows)
+    both = long.join(short.rename({"value": "short"}), on=[*SERIES, "ts"])
+    # The better of the two windows burns less, and both have to exceed a threshold.
+    good = pl.max_horizontal("value", "short")
+    return both.select(*SERIES, "ts", ((1 - good) / (1 - method.objective)).alias("value"))
+
+
+def _baseline_ratio(method: BaselineRatio, rows: pl.DataFrame, steps: pl.DataFrame, step_ms: int) -> pl.DataFrame:
+    before, over = _ms(method.before), _ms(method.over)
+    now = means(rows, steps, over, step_ms)
+    then = means_until(rows, now.select(*SERIES, pl.col("ts") - before), over)
+    base = then.select(*SERIES, pl.col("ts") + before, pl.col("value").alias("base")).filter(pl.col("base") != 0)
+    return now.join(base, on=[*SERIES, "ts"]).select(*SERIES, "ts", pl.col("value") / pl.col("base"))
+
+
+def _lag_state(method: LagState, rows: Mapping[str, pl.DataFrame], steps: pl.DataFrame) -> pl.DataFrame:
+    labels = {name: _label(name).alias(name) for name in ("consumer_group", *KEYS)}
+    lag = rows[method.of].with_columns(*labels.values()).drop("labels").rename({"value": "lag"})
+    offset = rows[method.offset].with_columns(*labels.values()).drop("labels").rename({"value": "offset"})
+    end = rows[method.end].with_columns(*(labels[name] for name in KEYS)).drop("labels").rename({"value": "offset"})
+    keys = ["source", "consumer_group", *KEYS]
+    commits = offset.join(lag, on=[*keys, "ts"], how="left").sort("ts", *keys)
+    found = [ROWS.to_frame()]
+    for (step,), there in steps.partition_by("ts", as_dict=True).items():
+        seen = commits.filter(pl.col("ts") <= step).join(there.select("source"), on="source", how="semi")
+        judged = lag_status(seen, end, int(step), window=method.window, of=("source", "consumer_group"))
+        worst = judged.group_by("source", "consumer_group").agg(pl.col("status").max().cast(pl.Float64).alias("value"))
+        found.append(
+            worst.select(
+                "source",
+                _object(consumer_group=pl.col("consumer_group")).alias("labels"),
+                pl.lit(step, pl.Int64).alias("ts"),
+                "value",
+            )
+        )
+    return pl.concat(found)
+
+
+def _absent(method: Absent, rows: Mapping[str, pl.DataFrame], steps: pl.DataFrame) -> pl.DataFrame:
+    found = []
+    for name in method.of:
+        there = rows[name].select("source", "ts").unique().with_columns(pl.lit(0.0).alias("value"))
+        found.append(
+            steps.join(there, on=["source", "ts"], how="left").select(
+                "source",
+                _object(signal=pl.lit(name)).alias("labels"),
+                "ts",
+                pl.col("value").fill_null(1.0),
+            )
+        )
+    return pl.concat(found)
+
+
+def _samples(platform: str, signal: str, values: pl.DataFrame, steps: pl.DataFrame) -> Samples:
+    series = values.select("source", "labels").unique().sort("source", "labels").with_row_index("sid")
+    series = series.with_columns(pl.lit(platform).alias("platform"), pl.lit(signal).alias("signal"))
+    samples = values.join(series.select("sid", *SERIES), on=SERIES).select(SAMPLES.names())
+    coverage = steps.select(
+        "source",
+        pl.lit(platform).alias("platform"),
+        pl.lit(signal).alias("signal"),
+        pl.col("ts").alias("first"),
+        pl.col("ts").alias("last"),
+    )
+    return Samples(
+        series.select(frames.SERIES.names()).cast(frames.SERIES), samples.cast(SAMPLES), coverage.cast(COVERAGE)
+    )
+
+
+def _together(parts: Sequence[Samples]) -> Samples:
+    """All parts as one, with series numbered on."""
+    first, *rest = parts
+    series, samples, coverage = [first.series], [first.samples], [first.coverage]
+    taken = int(first.series.select((pl.col("sid").max() + 1).fill_null(0)).item())
+    for part in rest:
+        moved = (pl.col("sid") + taken).cast(pl.UInt32)
+        series.append(part.series.with_columns(moved))
+        samples.append(part.samples.with_columns(moved))
+        coverage.append(part.coverage)
+        taken += len(part.series)
+    return Samples(pl.concat(series), pl.concat(samples), pl.concat(coverage))
+
+
+def _ms(duration: timedelta) -> int:
+    return duration // timedelta(milliseconds=1)

@@ -10,7 +10,9 @@ from controlplane.model.time import Duration
 from controlplane.model.units import check_unit
 
 Names = Annotated[tuple[SignalName, ...], Field(min_length=1)]
-Span = Annotated[Duration, Field(gt=timedelta(0))]
+Length = Annotated[Duration, Field(gt=timedelta(0))]
+Span = tuple[timedelta, timedelta]
+"""A stretch before a step: how long before it begins and ends."""
 
 
 class Utilization(Model):
@@ -34,7 +36,7 @@ class TimeToLimit(Model):
     method: Literal["time_to_limit"]
     of: SignalName
     limit: SignalName
-    over: Span = timedelta(hours=1)
+    over: Length = timedelta(hours=1)
 
 
 class BurnRate(Model):
@@ -48,7 +50,7 @@ class BurnRate(Model):
     method: Literal["burn_rate"]
     of: SignalName
     objective: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
-    windows: tuple[Span, Span]
+    windows: tuple[Length, Length]
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -62,8 +64,14 @@ class BaselineRatio(Model):
 
     method: Literal["baseline_ratio"]
     of: SignalName
-    before: Span = timedelta(days=7)
-    over: Span = timedelta(minutes=10)
+    before: Length = timedelta(days=7)
+    over: Length = timedelta(minutes=10)
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        if self.before < self.over:
+            raise ValueError("before is shorter than over, so now would be compared with itself")
+        return self
 
 
 class LagState(Model):
@@ -88,7 +96,7 @@ class TimeToDrain(Model):
 
     method: Literal["time_to_drain"]
     of: SignalName = "kafka.consumer.lag"
-    over: Span = timedelta(minutes=10)
+    over: Length = timedelta(minutes=10)
 
 
 class Absent(Model):
@@ -144,16 +152,17 @@ class Signal(Model):
                 return (derive.of,)
 
     @property
-    def lookback(self) -> timedelta:
-        """How much of its inputs before a step a derived signal needs."""
+    def spans(self) -> tuple[Span, ...]:
+        """What of its inputs before a step a derived signal needs."""
+        now = timedelta(0)
         match self.derive:
             case TimeToLimit() | TimeToDrain() as derive:
-                return derive.over
+                return ((derive.over, now),)
             case BurnRate() as derive:
-                return derive.windows[0]
+                return ((derive.windows[0], now),)
             case BaselineRatio() as derive:
-                return derive.before + derive.over
+                return ((derive.before + derive.over, derive.before), (derive.over, now))
             case LagState():
-                return timedelta(hours=1)
+                return ((timedelta(hours=1), now),)
             case _:
-                return timedelta(0)
+                return ()

@@ -4,6 +4,7 @@ A derived sample depends on the samples up to its step alone, never on how long 
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 import polars as pl
@@ -18,18 +19,31 @@ from controlplane.model.signals import (
     BurnRate,
     LagState,
     Signal,
+    Span,
     TimeToDrain,
     TimeToLimit,
     Utilization,
 )
 from controlplane.rules.windows import ROWS, SERIES, means, means_until, slopes, usable
 
-Past = Callable[[Collection[str], int, int], Samples]
-"""Stored samples of some signals in (after, until], epoch ms; rollups where nothing else is left."""
+Read = Callable[[Collection[str], int, int], Samples]
 
-NO_PAST: Past = lambda signals, after, until: Samples.empty()  # noqa: E731, ARG005
-EXPECTED = timedelta(hours=1)
-"""A signal that a source answered for within this time is expected from it."""
+
+def _nothing(signals: Collection[str], after: int, until: int) -> Samples:  # noqa: ARG001
+    return Samples.empty()
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What is known beside the window."""
+
+    read: Read = _nothing
+    """Stored samples of some signals in (after, until], epoch ms; rollups where nothing else is left."""
+    offered: Collection[tuple[str, str, str]] | None = None
+    """(source, pack, signal) of everything that sources have, answered or not; None = what they answered for."""
+
+
+NO_PAST = Past()
 
 
 def derive(
@@ -37,24 +51,42 @@ def derive(
 ) -> Samples:
     """The window and, for every step in it, the samples of the derived ones among `signals` ((pack, signal) pairs).
 
-    `past` gives what lies before the window; it is asked for no more than the signals need.
+    `past` gives what lies before the window; each stretch of it is read once for all signals that need it.
     """
     parts = [window]
-    for platform, signal in signals:
-        inputs = signal.inputs
-        mine = _of(window, platform, inputs)
-        if signal.derive is None or mine.coverage.is_empty():
-            continue
-        start = int(mine.coverage.select(pl.col("first").min()).item()) - step_ms
-        back = _ms(max(signal.lookback, EXPECTED))
-        known = _of(past(inputs, start - back, start), platform, inputs)
-        steps = _answered(mine, known, step_ms)
-        if steps.is_empty():
-            continue
-        rows = {name: _rows((known, mine), name) for name in inputs}
+    windows = [(platform, signal, _of(window, platform, signal.inputs)) for platform, signal in signals]
+    answered = [
+        (platform, signal, mine, steps)
+        for platform, signal, mine in windows
+        if len(steps := _answered(mine, past, platform, signal.inputs, step_ms))
+    ]
+    stored = _stored(answered, window, past, step_ms)
+    for platform, signal, mine, steps in answered:
+        known = [_of(stored[span], platform, signal.inputs) for span in signal.spans]
+        rows = {name: _rows((*known, mine), name) for name in signal.inputs}
         values = _values(signal, rows, steps, inventory, platform, step_ms)
         parts.append(_samples(platform, signal.name, values, steps))
     return _together(parts)
+
+
+def _stored(
+    answered: Sequence[tuple[str, Signal, Samples, pl.DataFrame]], window: Samples, past: Past, step_ms: int
+) -> dict[Span, Samples]:
+    """The stretches before the window that the signals need."""
+    needed: dict[Span, set[str]] = {}
+    for _, signal, _, _ in answered:
+        for span in signal.spans:
+            needed.setdefault(span, set()).update(signal.inputs)
+    if not needed:
+        return {}
+    start = int(window.coverage.select(pl.col("first").min()).item()) - step_ms
+    end = int(window.coverage.select(pl.col("last").max()).item())
+    found = {}
+    for (older, newer), names in needed.items():
+        # What lies in the window itself is there already.
+        until = min(start, end - _ms(newer))
+        found[older, newer] = past.read(sorted(names), start - _ms(older), until)
+    return found
 
 
 def _of(samples: Samples, platform: str, signals: Collection[str]) -> Samples:
@@ -66,11 +98,18 @@ def _of(samples: Samples, platform: str, signals: Collection[str]) -> Samples:
     )
 
 
-def _answered(window: Samples, known: Samples, step_ms: int) -> pl.DataFrame:
-    """source and ts of the steps at which a source answered for every input that is expected from it."""
+def _answered(window: Samples, past: Past, platform: str, inputs: Sequence[str], step_ms: int) -> pl.DataFrame:
+    """source and ts of the steps at which a source answered for every input that it has."""
+    offered = [
+        (source, signal) for source, pack, signal in past.offered or () if signal in inputs and pack in {platform, ""}
+    ]
     expected = (
-        pl.concat([window.coverage, known.coverage])
-        .select("source", "signal")
+        pl.concat(
+            [
+                window.coverage.select("source", "signal"),
+                pl.DataFrame(offered, {"source": pl.String, "signal": pl.String}, orient="row"),
+            ]
+        )
         .unique()
         .group_by("source")
         .agg(pl.len().alias("expected"))

@@ -31,8 +31,9 @@ from controlplane.model.payloads import (
 from controlplane.model.resources import Inventory
 from controlplane.model.time import from_ms, on_grid, to_ms
 from controlplane.model.views import SourceHealth
+from controlplane.rules.derive import Past
 from controlplane.rules.evaluate import Evaluation, evaluate
-from controlplane.telemetry.collector import Collector
+from controlplane.telemetry.collector import Collector, SignalKey
 from controlplane.telemetry.writing import combined
 from controlplane.tick.advise import HISTORY, Adviser
 from controlplane.tick.alerts import alert_drafts, as_state
@@ -79,7 +80,10 @@ def decide(plane: ControlPlane, now: datetime) -> Decided:
         recent=recent,
         sources=[source.name for source in plane.collectors],
         inventory=inventory,
-        past=lambda signals, after, until: plane.store.history(after, until, signals=signals),
+        past=Past(
+            lambda signals, after, until: plane.store.history(after, until, signals=signals),
+            [(source.name, *key) for source in plane.collectors for key in _offered(source)],
+        ),
     )
     drafts = [*_set_aside(plane, now), *_rule_set(plane, now), *_ingested(plane, window, health)]
     drafts += _rule_health(plane, evaluation, end)
@@ -245,6 +249,13 @@ def _ingested(plane: ControlPlane, window: Samples, health: dict[str, SourceHeal
         )
         drafts.append(observation(f"source:{source.name}", payload, from_ms(last)))
     return drafts
+
+
+def _offered(source: Collector) -> tuple[SignalKey, ...]:
+    try:
+        return source.signals()
+    except ControlplaneError:
+        return ()
 
 
 def _signals(source: Collector, known: SourceHealth | None) -> list[str]:

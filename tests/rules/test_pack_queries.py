@@ -1,14 +1,11 @@
-"""Queries of the shipped packs, run by promtool over what the real exporters expose."""
+"""Queries of the shipped packs, run by promtool over what the exporters expose."""
 
-import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
-from controlplane.rules.load import load_rules, read_rule_texts, shipped_platforms
-from tests.servers import require_binary
+from controlplane.rules.load import shipped_platforms
+from tests.rules.packs_queries import AT, FOLDER, INTERVAL, Expectations, expectations, promtool, queried
 
 SERIES = {
     # node_exporter: 2 cores, 25 % idle; a link of 1 GB/s that sends more than it receives, and one without a speed
@@ -85,7 +82,6 @@ SERIES = {
     'src_cidr="a",dst_cidr=""}': "0+9000x40",
 }
 
-# (platform, signal) → series after 20 minutes, one sample a minute
 EXPECTED: dict[tuple[str, str], dict[str, float]] = {
     ("catalyst", "system.cpu.utilization"): {'{host="db-1"}': 0.75},
     ("prism", "system.cpu.utilization"): {'{host="db-1"}': 0.75},
@@ -130,35 +126,66 @@ EXPECTED: dict[tuple[str, str], dict[str, float]] = {
 }
 
 
-def queries() -> dict[tuple[str, str], str]:
-    loaded = load_rules(read_rule_texts(shipped_platforms())[0]).rules
-    return {(platform, signal.name): signal.prometheus or "" for platform, signal in loaded.signals}
-
-
-def promtool(folder: Path, tests: list[dict[str, Any]]) -> subprocess.CompletedProcess[str]:
-    document = {
-        "evaluation_interval": "1m",
-        "tests": [
-            {
-                "interval": "1m",
-                "input_series": [{"series": name, "values": values} for name, values in SERIES.items()],
-                "promql_expr_test": tests,
-            }
-        ],
+def given(platform: str) -> tuple[Expectations, str, str]:
+    """Expectations with their interval and time: the pack's own file, or those that packs without one share."""
+    if (FOLDER / f"{platform}.yaml").exists():
+        return expectations(platform), INTERVAL, AT
+    shared = {signal: samples for (_, signal), samples in EXPECTED.items() if signal in queried(platform)}
+    listed = {
+        signal: [{"labels": labels[1:-1], "value": value} for labels, value in samples.items()]
+        for signal, samples in shared.items()
     }
-    file = folder / "queries.yaml"
-    file.write_text(yaml.safe_dump(document), encoding="utf-8")
-    command = [str(require_binary("promtool")), "test", "rules", str(file)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return Expectations(SERIES, listed), "1m", "20m"
 
 
-@pytest.mark.parametrize("key", list(EXPECTED), ids="/".join)
-def test_a_query_gives_the_signal(tmp_path: Path, key: tuple[str, str]) -> None:
-    samples = [{"labels": labels, "value": value} for labels, value in EXPECTED[key].items()]
-    done = promtool(tmp_path, [{"expr": queries()[key], "eval_time": "20m", "exp_samples": samples}])
+@pytest.mark.parametrize("platform", shipped_platforms())
+def test_every_query_has_an_expectation(platform: str) -> None:
+    expected = given(platform)[0].signals
+    assert set(queried(platform)) - set(expected) == set(), f"tests/rules/queries/{platform}.yaml doesn't expect these"
+    assert set(expected) - set(queried(platform)) == set(), "these are no signals with a query"
+
+
+@pytest.mark.parametrize("platform", shipped_platforms())
+def test_every_query_gives_its_signal(tmp_path: Path, platform: str) -> None:
+    queries = {name: signal.prometheus or "" for name, signal in queried(platform).items()}
+    done = promtool(tmp_path / f"{platform}.yaml", queries, *given(platform))
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_every_different_query_is_run() -> None:
-    ran = {queries()[key] for key in EXPECTED}
-    assert set(queries().values()) == ran
+GOOD = """
+series: {'a{x="1"}': 1+1x40}
+signals: {s.a: [{labels: 'x="1"', value: 41}]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "query", "code"),
+    [
+        (GOOD, "sum by (x) (a)", 0),
+        (GOOD.replace("41", "40"), "sum by (x) (a)", 1),
+        (GOOD, "sum by (y) (a)", 1),
+        (GOOD, "absent(a)", 1),
+        (GOOD, "sum by (x) (", 1),
+    ],
+    ids=["right", "another value", "other labels", "nothing", "no query"],
+)
+def test_promtool_tells_right_from_wrong(tmp_path: Path, text: str, query: str, code: int) -> None:
+    (tmp_path / "p.yaml").write_text(text)
+    done = promtool(tmp_path / "promtool.yaml", {"s.a": query}, expectations("p", tmp_path))
+    assert done.returncode == code, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "series: {}",
+        GOOD.replace("[{labels: 'x=\"1\"', value: 41}]", "[]"),
+        GOOD.replace("value", "val"),
+        GOOD + "other: 1\n",
+    ],
+    ids=["no signals", "no samples", "no value", "another key"],
+)
+def test_what_is_no_expectation(tmp_path: Path, text: str) -> None:
+    (tmp_path / "p.yaml").write_text(text)
+    with pytest.raises(AssertionError, match=r"p\.yaml"):
+        expectations("p", tmp_path)

@@ -328,7 +328,7 @@ def test_clients_of_the_lost_node_move_and_none_is_invented() -> None:
         ("catalyst_hybrid", {"host"}, 3, 768, 6144, 120.0),
         ("catalyst_hybrid", {"vm"}, 17, 1328, 9216, 0.0),
         ("datalyptica", None, 66, 920, 3656, 63.25),
-        ("absmach", None, 3, 24, 96, 1.5),
+        ("absmach", {"host"}, 3, 24, 96, 1.5),
         ("prism", {"instance"}, 96, 1152, 6912, 9.6),
     ],
 )

@@ -324,7 +324,7 @@ def test_clients_of_the_lost_node_move_and_none_is_invented() -> None:
 @pytest.mark.parametrize(
     ("platform", "kinds", "count", "cores", "memory", "disk"),
     [
-        ("catalyst", None, 19, 352, 2688, 203.0),
+        ("catalyst", {"broker", "database", "host"}, 19, 352, 2688, 203.0),
         ("catalyst_hybrid", {"host"}, 3, 768, 6144, 120.0),
         ("catalyst_hybrid", {"vm"}, 17, 1328, 9216, 0.0),
         ("datalyptica", None, 66, 920, 3656, 63.25),

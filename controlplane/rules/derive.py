@@ -64,7 +64,7 @@ def derive(
     for platform, signal, mine, steps in answered:
         known = [_of(stored[span], platform, signal.inputs) for span in signal.spans]
         rows = {name: _rows((*known, mine), name) for name in signal.inputs}
-        values = _values(signal, rows, steps, inventory, platform, step_ms)
+        values = _values(signal, rows, mine.coverage, steps, inventory, platform, step_ms)
         parts.append(_samples(platform, signal.name, values, steps))
     return _together(parts)
 
@@ -133,6 +133,7 @@ def _rows(parts: Sequence[Samples], signal: str) -> pl.DataFrame:
 def _values(
     signal: Signal,
     rows: Mapping[str, pl.DataFrame],
+    coverage: pl.DataFrame,
     steps: pl.DataFrame,
     inventory: Inventory,
     platform: str,
@@ -152,7 +153,7 @@ def _values(
         case TimeToDrain() as method:
             return _time_to_drain(method, rows[method.of], steps, step_ms)
         case Absent() as method:
-            return _absent(method, rows, steps)
+            return _absent(method, rows, coverage, steps)
         case None:
             return ROWS.to_frame()
 
@@ -259,12 +260,16 @@ def _lag_state(method: LagState, rows: Mapping[str, pl.DataFrame], steps: pl.Dat
     return pl.concat(found)
 
 
-def _absent(method: Absent, rows: Mapping[str, pl.DataFrame], steps: pl.DataFrame) -> pl.DataFrame:
+def _absent(
+    method: Absent, rows: Mapping[str, pl.DataFrame], coverage: pl.DataFrame, steps: pl.DataFrame
+) -> pl.DataFrame:
     found = []
     for name in method.of:
+        # A source that doesn't have the signal can't miss it.
+        asked = steps.join(coverage.filter(pl.col("signal") == name), on="source", how="semi")
         there = rows[name].select("source", "ts").unique().with_columns(pl.lit(0.0).alias("value"))
         found.append(
-            steps.join(there, on=["source", "ts"], how="left").select(
+            asked.join(there, on=["source", "ts"], how="left").select(
                 "source",
                 _object(signal=pl.lit(name)).alias("labels"),
                 "ts",

@@ -1,14 +1,23 @@
-"""What people decide: acknowledgements, written as events through the same door as everything else."""
+"""What people decide about alerts and recommendations, written as events through the same door as everything else."""
 
 from datetime import datetime
 
 from controlplane.eventlog.errors import ConcurrencyError
 from controlplane.eventlog.log import EventLog
-from controlplane.eventlog.projections import ALERTS
+from controlplane.eventlog.projections import ALERTS, RECOMMENDATIONS
 from controlplane.model.alerts import Acknowledgement, Alert, AlertState
 from controlplane.model.errors import ControlplaneError
 from controlplane.model.events import Draft, Event
-from controlplane.model.payloads import AcknowledgementWithdrawn, AlertAcknowledged, EventPayload
+from controlplane.model.payloads import (
+    AcknowledgementWithdrawn,
+    AlertAcknowledged,
+    EventPayload,
+    RecommendationApproved,
+    RecommendationExecuted,
+    RecommendationRejected,
+    RecommendationReopened,
+)
+from controlplane.model.recommendations import Recommendation, Status
 from controlplane.model.time import to_ms
 
 MAX_NOTE = 2_000
@@ -31,7 +40,7 @@ class Operator:
 
         `episode` is the firing that the actor saw: ActionRefused if the alert has ended or fired anew since.
         """
-        version = self._version(alert_id)
+        version = self._version(f"alert:{alert_id}")
         alert = self._alert(alert_id)
         if alert.state is AlertState.PENDING or alert.episode is None:
             raise ActionRefused(f"alert {alert_id} is pending: there is nothing to acknowledge yet")
@@ -45,17 +54,83 @@ class Operator:
             raise ActionRefused(f"alert {alert_id} is already acknowledged by {alert.acknowledged.actor}")
         given = Acknowledgement(actor=actor, at=now, note=note)
         payload = AlertAcknowledged(alert=alert_id, episode=alert.episode, acknowledgement=given)
-        return self._append(alert_id, payload, actor, now, version)
+        return self._append(f"alert:{alert_id}", payload, actor, now, version)
 
     def undo_acknowledge(self, alert_id: str, *, actor: str, now: datetime) -> Event | None:
         """Give an alert back; None where nobody has it."""
-        version = self._version(alert_id)
+        version = self._version(f"alert:{alert_id}")
         if self._alert(alert_id).acknowledged is None:
             return None
-        return self._append(alert_id, AcknowledgementWithdrawn(alert=alert_id, actor=actor), actor, now, version)
+        payload = AcknowledgementWithdrawn(alert=alert_id, actor=actor)
+        return self._append(f"alert:{alert_id}", payload, actor, now, version)
 
-    def _version(self, alert_id: str) -> int:
-        newest = next(self._log.read(stream=f"alert:{alert_id}", newest_first=True, limit=1), None)
+    def approve(
+        self, recommendation: str, *, actor: str, version: int | None = None, reason: str = "", now: datetime
+    ) -> Event | None:
+        """Want a recommendation done; None where the same actor has approved it already.
+
+        `version` is what the actor saw: ActionRefused if it was revised since, or is no longer open.
+        """
+        return self._decide(recommendation, RecommendationApproved, Status.APPROVED, actor, version, reason, now)
+
+    def reject(
+        self, recommendation: str, *, actor: str, version: int | None = None, reason: str, now: datetime
+    ) -> Event | None:
+        """Not want it done; `reason` tells those who come after. Otherwise as `approve`."""
+        if not reason.strip():
+            raise ActionRefused("say why: a rejection without a reason helps nobody who comes after")
+        return self._decide(recommendation, RecommendationRejected, Status.REJECTED, actor, version, reason, now)
+
+    def executed(
+        self, recommendation: str, *, actor: str, version: int | None = None, reason: str = "", now: datetime
+    ) -> Event | None:
+        """Have done it: its alert is watched for the stated time to effect. Otherwise as `approve`."""
+        return self._decide(recommendation, RecommendationExecuted, Status.EXECUTED, actor, version, reason, now)
+
+    def reopen(self, recommendation: str, *, actor: str, now: datetime) -> Event | None:
+        """Take an approval or rejection back; None where it is open. ActionRefused once it was done or is over."""
+        stream_version, row = self._recommendation(recommendation)
+        if row.status is Status.PROPOSED:
+            return None
+        if row.status not in {Status.APPROVED, Status.REJECTED}:
+            raise ActionRefused(f"recommendation {row.id} is {row.status.value}; that can't be taken back")
+        payload = RecommendationReopened(recommendation=row.id, version=row.version, actor=actor)
+        return self._append(f"recommendation:{row.id}", payload, actor, now, stream_version)
+
+    def _decide(
+        self,
+        recommendation: str,
+        kind: type[RecommendationApproved | RecommendationRejected | RecommendationExecuted],
+        status: Status,
+        actor: str,
+        version: int | None,
+        reason: str,
+        now: datetime,
+    ) -> Event | None:
+        stream_version, row = self._recommendation(recommendation)
+        if row.status is status and row.decided_by == actor:
+            return None
+        if not row.open or (row.status is status):
+            by = f" by {row.decided_by}" if row.decided_by else ""
+            raise ActionRefused(f"recommendation {row.id} is {row.status.value}{by}")
+        if version is not None and version != row.version:
+            raise ActionRefused(
+                f"recommendation {row.id} was revised: you saw version {version}, now it is {row.version}; look again"
+            )
+        if len(reason) > MAX_NOTE:
+            raise ActionRefused(f"the reason is longer than {MAX_NOTE} characters")
+        payload = kind(recommendation=row.id, version=row.version, actor=actor, reason=reason)
+        return self._append(f"recommendation:{row.id}", payload, actor, now, stream_version)
+
+    def _recommendation(self, name: str) -> tuple[int, Recommendation]:
+        version = self._version(f"recommendation:{name}")
+        row = self._log.row(RECOMMENDATIONS, name)
+        if row is None:
+            raise ActionRefused(f"there is no recommendation {name}")
+        return version, row
+
+    def _version(self, stream: str) -> int:
+        newest = next(self._log.read(stream=stream, newest_first=True, limit=1), None)
         return 0 if newest is None else newest.version
 
     def _alert(self, alert_id: str) -> Alert:
@@ -64,10 +139,10 @@ class Operator:
             raise ActionRefused(f"there is no active alert {alert_id}; it may have ended")
         return alert
 
-    def _append(self, alert_id: str, payload: EventPayload, actor: str, now: datetime, version: int) -> Event | None:
+    def _append(self, stream: str, payload: EventPayload, actor: str, now: datetime, version: int) -> Event | None:
         draft = Draft(
-            stream=f"alert:{alert_id}",
-            key=f"{actor}@{to_ms(now)}",
+            stream=stream,
+            key=f"{actor}@{to_ms(now)}/{version}",
             payload=payload,
             occurred_at=now,
             actor=actor,
@@ -76,5 +151,6 @@ class Operator:
         try:
             appended = self._log.append([draft], recorded_at=now, expected={draft.stream: version})
         except ConcurrencyError:
-            raise ActionRefused(f"alert {alert_id} changed at the same moment; look at it again") from None
+            what = stream.replace(":", " ", 1)
+            raise ActionRefused(f"{what} changed at the same moment; look at it again") from None
         return appended[0] if appended else None

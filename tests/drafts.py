@@ -29,9 +29,15 @@ from controlplane.model.payloads import (
     NotificationFailed,
     NotificationQueued,
     NotificationSuppressed,
+    RecommendationApproved,
+    RecommendationExecuted,
     RecommendationExpired,
+    RecommendationIneffective,
     RecommendationProposed,
+    RecommendationRejected,
+    RecommendationReopened,
     RecommendationRevised,
+    RecommendationVerified,
     RecommendationWithdrawn,
     ResourceAdded,
     ResourceChanged,
@@ -231,6 +237,17 @@ BY_PAYLOAD: dict[type[Any], st.SearchStrategy[Any]] = {
     RecommendationRevised: st.builds(RecommendationRevised, recommendation=_recommendations, changed=st.tuples(_text)),
     RecommendationWithdrawn: st.builds(RecommendationWithdrawn, recommendation=_ids, reason=_text),
     RecommendationExpired: st.builds(RecommendationExpired, recommendation=_ids),
+    **{
+        kind: st.builds(kind, recommendation=_ids, version=_counts, actor=_text, reason=_text)
+        for kind in (
+            RecommendationApproved,
+            RecommendationRejected,
+            RecommendationReopened,
+            RecommendationExecuted,
+        )
+    },
+    RecommendationVerified: st.builds(RecommendationVerified, recommendation=_ids, reason=_text),
+    RecommendationIneffective: st.builds(RecommendationIneffective, recommendation=_ids, reason=_text),
     AdviceFailed: st.builds(AdviceFailed, rule=_text, alert=_text, error=_text),
     AlertAcknowledged: st.builds(
         AlertAcknowledged,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from controlplane.cli.output import (
+    actor,
     config_option,
     console,
     json_option,
@@ -67,6 +68,76 @@ def show(*, recommendation: str, as_json: bool, config: Any) -> None:
         from controlplane.cli.record import print_record
 
         print_record(console(), row)
+
+
+_DONE = {"approve": "approved", "reject": "rejected", "executed": "executed", "reopen": "reopened"}
+
+
+def _decide(action: str, config: Any, given: str, *, as_json: bool, **more: Any) -> None:
+    from datetime import UTC, datetime
+
+    from controlplane.eventlog.projections import RECOMMENDATIONS
+    from controlplane.operator import ActionRefused, Operator
+
+    who = actor()
+    with event_log(config) as (log, _):
+        chosen = pick(given, log.rows(RECOMMENDATIONS), "recommendation", "see `controlplane recommendations --all`")
+        try:
+            done = getattr(Operator(log), action)(chosen, actor=who, now=datetime.now(UTC), **more)
+        except ActionRefused as refused:
+            raise click.ClickException(str(refused)) from None
+        row = log.row(RECOMMENDATIONS, chosen)
+    assert row is not None
+    if as_json:
+        document = {"recommendation": chosen, "version": row.version, "status": row.status.value, "actor": who}
+        print_json({**document, "changed": done is not None})
+    else:
+        tell(f"{chosen} {_DONE[action]} by {who}" if done else f"{chosen} is {row.status.value} already")
+
+
+_version = click.option("--version", type=int, help="Refuse if it was revised since this version.")
+
+
+@recommendations.command()
+@click.argument("recommendation")
+@_version
+@click.option("--reason", default="", help="For those who come after.")
+@json_option
+@config_option
+def approve(*, recommendation: str, version: int | None, reason: str, as_json: bool, config: Any) -> None:
+    """Say that it shall be done. Nothing is executed by approving."""
+    _decide("approve", config, recommendation, as_json=as_json, version=version, reason=reason)
+
+
+@recommendations.command()
+@click.argument("recommendation")
+@_version
+@click.option("--reason", required=True, help="Why not.")
+@json_option
+@config_option
+def reject(*, recommendation: str, version: int | None, reason: str, as_json: bool, config: Any) -> None:
+    """Say that it shall not be done, and why."""
+    _decide("reject", config, recommendation, as_json=as_json, version=version, reason=reason)
+
+
+@recommendations.command()
+@click.argument("recommendation")
+@_version
+@click.option("--note", "reason", default="", help="What was done differently, for instance.")
+@json_option
+@config_option
+def executed(*, recommendation: str, version: int | None, reason: str, as_json: bool, config: Any) -> None:
+    """Say that it was done: its alert is watched, and it ends as verified or ineffective."""
+    _decide("executed", config, recommendation, as_json=as_json, version=version, reason=reason)
+
+
+@recommendations.command()
+@click.argument("recommendation")
+@json_option
+@config_option
+def reopen(*, recommendation: str, as_json: bool, config: Any) -> None:
+    """Take an approval or rejection back."""
+    _decide("reopen", config, recommendation, as_json=as_json)
 
 
 def list_recommendations(out: "Console", documents: list[dict[str, Any]]) -> None:

@@ -22,9 +22,15 @@ from controlplane.model.payloads import (
     NotificationFailed,
     NotificationQueued,
     NotificationSuppressed,
+    RecommendationApproved,
+    RecommendationExecuted,
     RecommendationExpired,
+    RecommendationIneffective,
     RecommendationProposed,
+    RecommendationRejected,
+    RecommendationReopened,
     RecommendationRevised,
+    RecommendationVerified,
     RecommendationWithdrawn,
     ResourceAdded,
     ResourceChanged,
@@ -92,7 +98,30 @@ def fold_recommendation(row: Recommendation | None, event: Event) -> Recommendat
             return row and row.model_copy(update={"status": Status.WITHDRAWN, "reason": reason})
         case RecommendationExpired():
             return row and row.model_copy(update={"status": Status.EXPIRED})
+        case RecommendationVerified(reason=reason):
+            return row and row.model_copy(update={"status": Status.VERIFIED, "reason": reason})
+        case RecommendationIneffective(reason=reason):
+            return row and row.model_copy(update={"status": Status.INEFFECTIVE, "reason": reason})
+        case RecommendationReopened():
+            open_again = {"status": Status.PROPOSED, "decided_by": None, "decided_at": None, "reason": None}
+            return row and row.model_copy(update=open_again)
+        case RecommendationApproved() | RecommendationRejected() | RecommendationExecuted() as decision:
+            return row and row.model_copy(
+                update={
+                    "status": _DECIDED[type(decision)],
+                    "decided_by": decision.actor,
+                    "decided_at": event.occurred_at,
+                    "reason": decision.reason or None,
+                }
+            )
     return row
+
+
+_DECIDED = {
+    RecommendationApproved: Status.APPROVED,
+    RecommendationRejected: Status.REJECTED,
+    RecommendationExecuted: Status.EXECUTED,
+}
 
 
 def recommendation_key(payload: Any) -> str:

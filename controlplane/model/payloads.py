@@ -240,6 +240,55 @@ class RecommendationExpired(Model):
     recommendation: str
 
 
+class _Decision(Model):
+    """What somebody decided about exactly this version of a recommendation."""
+
+    recommendation: str
+    version: int
+    actor: str
+    reason: str = ""
+
+
+class RecommendationApproved(_Decision):
+    """Somebody wants it done; a later revision doesn't change that it is this version that was approved."""
+
+    type: Literal["recommendation_approved.v1"] = "recommendation_approved.v1"
+
+
+class RecommendationRejected(_Decision):
+    """Somebody doesn't want it done, and says why."""
+
+    type: Literal["recommendation_rejected.v1"] = "recommendation_rejected.v1"
+
+
+class RecommendationReopened(_Decision):
+    """An approval or rejection was taken back."""
+
+    type: Literal["recommendation_reopened.v1"] = "recommendation_reopened.v1"
+
+
+class RecommendationExecuted(_Decision):
+    """Somebody did it; from here on its alert is watched for the stated time to effect."""
+
+    type: Literal["recommendation_executed.v1"] = "recommendation_executed.v1"
+
+
+class RecommendationVerified(Model):
+    """The alert that it answered ended in time after it was executed."""
+
+    type: Literal["recommendation_verified.v1"] = "recommendation_verified.v1"
+    recommendation: str
+    reason: str
+
+
+class RecommendationIneffective(Model):
+    """The alert that it answered still fires when the change should have had its effect."""
+
+    type: Literal["recommendation_ineffective.v1"] = "recommendation_ineffective.v1"
+    recommendation: str
+    reason: str
+
+
 class AdviceFailed(Model):
     """No recommendation could be made; the alert stands without one and says why."""
 
@@ -369,6 +418,12 @@ EventPayload = Annotated[
     | RecommendationRevised
     | RecommendationWithdrawn
     | RecommendationExpired
+    | RecommendationApproved
+    | RecommendationRejected
+    | RecommendationReopened
+    | RecommendationExecuted
+    | RecommendationVerified
+    | RecommendationIneffective
     | AdviceFailed
     | AlertAcknowledged
     | AcknowledgementWithdrawn

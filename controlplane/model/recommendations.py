@@ -156,12 +156,19 @@ class Recommendation(Model):
     at: Instant
     expires_at: Instant
     decided_by: str | None = None
+    decided_at: Instant | None = None
+    """When it was approved, rejected or executed."""
     reason: str | None = None
 
     @property
     def open(self) -> bool:
         """Whether somebody can still act on it."""
         return self.status in {Status.PROPOSED, Status.APPROVED}
+
+    @property
+    def watched(self) -> bool:
+        """Whether later steps may change it: it is open, or was executed and its effect is awaited."""
+        return self.open or self.status is Status.EXECUTED
 
 
 def total(lines: tuple[CostLine, ...], do_nothing: str) -> Cost:

@@ -19,17 +19,19 @@ from controlplane.model.payloads import (
     AlertFacts,
     EventPayload,
     RecommendationExpired,
+    RecommendationIneffective,
     RecommendationProposed,
     RecommendationRevised,
+    RecommendationVerified,
     RecommendationWithdrawn,
 )
 from controlplane.model.prices import PriceBook
 from controlplane.model.recommendations import Proposal, Recommendation, Status
 from controlplane.model.resources import Inventory
 from controlplane.model.rules import FailoverRule, Placed, ScalingRule
-from controlplane.model.time import to_ms
+from controlplane.model.time import human_duration, to_ms
 from controlplane.scaling import advise as size
-from controlplane.tick.plane import ControlPlane
+from controlplane.tick.plane import Policy
 
 _log = logging.getLogger(__name__)
 
@@ -43,8 +45,8 @@ HISTORY = timedelta(hours=6)
 class Adviser:
     """Makes the recommendation events of one step after the other."""
 
-    def __init__(self, plane: ControlPlane, inventory: Inventory, history: Callable[[str], Samples]) -> None:
-        self._plane = plane
+    def __init__(self, policy: Policy, inventory: Inventory, history: Callable[[str], Samples]) -> None:
+        self._policy = policy
         self._inventory = inventory
         self._read = history
         self._histories: dict[str, Samples] = {}
@@ -57,18 +59,26 @@ class Adviser:
 
     def propose(self, facts: AlertFacts, at: datetime, cause: UUID) -> list[Draft]:
         """What to do about an alert that fires now: one recommendation a rule, or why there is none."""
-        return [self._first(placed, facts, at, cause) for placed in self._plane.advisers.get(facts.rule, ())]
+        return [self._first(placed, facts, at, cause) for placed in self._policy.advisers.get(facts.rule, ())]
 
     def review(self, recommendation: Recommendation, facts: AlertFacts | None, at: datetime) -> list[Draft]:
-        """Revise, keep or expire an open recommendation; `facts` of its alert, None where that is over."""
+        """Revise, keep or end a watched recommendation; `facts` of its alert, None where that is over.
+
+        What was approved stays as it is until it expires, for somebody is about to do it; what was executed ends as
+        verified when the alert is over, and as ineffective when it still fires after the time to effect.
+        """
         draft = partial(_draft, recommendation.id, at)
+        if recommendation.status is Status.EXECUTED:
+            return [draft(payload) for payload in _effect(recommendation, facts, at)]
         if facts is None:
             if recommendation.status is Status.PROPOSED:
                 return [draft(RecommendationWithdrawn(recommendation=recommendation.id, reason="the alert is over"))]
+            if at >= recommendation.expires_at:
+                return [draft(RecommendationExpired(recommendation=recommendation.id))]
             return []
-        if recommendation.status is not Status.PROPOSED:
+        if recommendation.status is Status.APPROVED and at < recommendation.expires_at:
             return []
-        placed = self._plane.placed.get(recommendation.rule)
+        placed = self._policy.placed.get(recommendation.rule)
         if placed is None:
             gone = "the rule that made it was removed"
             return [draft(RecommendationWithdrawn(recommendation=recommendation.id, reason=gone))]
@@ -85,6 +95,10 @@ class Adviser:
             return []
         update = {
             "version": recommendation.version + 1,
+            "status": Status.PROPOSED,
+            "decided_by": None,
+            "decided_at": None,
+            "reason": None,
             "proposal": proposal,
             "at": at,
             "expires_at": expires,
@@ -116,13 +130,15 @@ class Adviser:
 
     def _advise(self, placed: Placed, facts: AlertFacts, at: datetime) -> Proposal:
         # Without a price book the advice stands, and its costs are unknown.
-        book = self._plane.prices.get(placed.platform, PriceBook())
+        book = self._policy.prices.get(placed.platform, PriceBook())
         method = plan_failover if isinstance(placed.rule, FailoverRule) else size
         since = to_ms(at - HISTORY)
         try:
             known = self._samples(placed.platform)
-            # The same stretch whether this step is evaluated alone or in a long window.
-            samples = Samples(known.series, known.samples.filter(pl.col("ts") > since), known.coverage)
+            # The same stretch and series whether this step is evaluated alone or in a long window.
+            rows = known.samples.filter(pl.col("ts") > since, pl.col("ts") <= to_ms(at))
+            series = known.series.filter(pl.col("sid").is_in(rows["sid"].unique().implode()))
+            samples = Samples(series, rows, known.coverage)
             return method(placed, facts, at, samples, self._inventory, book)
         except AdviceError:
             raise
@@ -159,14 +175,33 @@ def _moved(before: Decimal | None, after: Decimal | None) -> bool:
 
 
 def due(recommendations: Iterable[Recommendation], at: datetime) -> list[Recommendation]:
-    """Open recommendations to look at on this step: every full five minutes, and when they expire."""
+    """Recommendations to look at on this step.
+
+    Those proposed every full five minutes, those open when they expire, those executed at every step.
+    """
+    full = to_ms(at) % round(REVIEW_EVERY.total_seconds() * 1000) == 0
     return [
         recommendation
         for recommendation in recommendations
-        if recommendation.status is Status.PROPOSED
-        and (to_ms(at) % round(REVIEW_EVERY.total_seconds() * 1000) == 0 or at >= recommendation.expires_at)
-        and at > recommendation.at
+        if at > recommendation.at
+        and (
+            recommendation.status is Status.EXECUTED
+            or (recommendation.open and at >= recommendation.expires_at)
+            or (recommendation.status is Status.PROPOSED and full)
+        )
     ]
+
+
+def _effect(recommendation: Recommendation, facts: AlertFacts | None, at: datetime) -> list[EventPayload]:
+    assert recommendation.decided_at is not None
+    done, time = recommendation.decided_at, recommendation.proposal.time_to_effect
+    if facts is None:
+        reason = f"the alert ended within {human_duration(max(at - done, timedelta(0)))}"
+        return [RecommendationVerified(recommendation=recommendation.id, reason=reason)]
+    if at < done + time:
+        return []
+    reason = f"{human_duration(time)} after it was executed the alert still fires"
+    return [RecommendationIneffective(recommendation=recommendation.id, reason=reason)]
 
 
 def _validity(placed: Placed) -> timedelta:

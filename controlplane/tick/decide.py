@@ -89,7 +89,7 @@ def decide(plane: ControlPlane, now: datetime) -> Decided:
     drafts += _rule_health(plane, evaluation, end)
     board = Board(
         alerts=alerts,
-        recommendations={r.id: r for r in plane.log.rows(RECOMMENDATIONS).values() if r.open},
+        recommendations={r.id: r for r in plane.log.rows(RECOMMENDATIONS).values() if r.watched},
         incidents=plane.log.rows(INCIDENTS),
     )
     steps = steps_of(window.coverage, plane.step_ms)["ts"].to_list()

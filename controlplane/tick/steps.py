@@ -18,7 +18,7 @@ from controlplane.notify.decide import due as notify_due
 from controlplane.tick import advise
 from controlplane.tick.advise import Adviser
 from controlplane.tick.alerts import facts_of
-from controlplane.tick.plane import ControlPlane
+from controlplane.tick.plane import Policy
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -68,7 +68,7 @@ def provisional(draft: Draft) -> Event:
 
 
 def walk(
-    plane: ControlPlane, board: Board, changes: Sequence[Draft], steps: Sequence[int], adviser: Adviser
+    policy: Policy, board: Board, changes: Sequence[Draft], steps: Sequence[int], adviser: Adviser
 ) -> list[Draft]:
     """Every draft of the steps in order; `changes` are the alert drafts of them, in order."""
     by_step: dict[int, list[Draft]] = {}
@@ -84,16 +84,16 @@ def walk(
         for draft in advice:
             board.apply(draft)
         told: list[Draft] = []
-        if here or notify_due(board.incidents, at, plane.notify):
+        if here or notify_due(board.incidents, at, policy.notify):
             told = notify(
                 at,
                 here,
                 incidents=board.incidents,
                 recommendations=[r for r in board.recommendations.values() if r.open],
                 alerts=board.alerts,
-                routes=plane.notify.routes,
-                notify=plane.notify,
-                environment=plane.environment,
+                routes=policy.notify.routes,
+                notify=policy.notify,
+                environment=policy.environment,
             )
             for draft in told:
                 board.apply(draft)
@@ -114,10 +114,10 @@ def _review(board: Board, here: Sequence[Draft], ts: int, adviser: Adviser) -> l
     ended = {draft.payload.facts.alert for draft in here if isinstance(draft.payload, AlertResolved | AlertNoData)}
     made: list[Draft] = []
     for recommendation in list(board.recommendations.values()):
-        if recommendation.open and recommendation.alert in ended:
+        if recommendation.watched and recommendation.alert in ended:
             made += adviser.review(recommendation, None, at)
     for recommendation in advise.due(board.recommendations.values(), at):
-        alert = board.alerts.get(recommendation.alert)
-        if alert is not None and recommendation.alert not in ended:
-            made += adviser.review(recommendation, facts_of(alert), at)
+        if recommendation.alert not in ended:
+            alert = board.alerts.get(recommendation.alert)
+            made += adviser.review(recommendation, facts_of(alert) if alert else None, at)
     return made

@@ -67,6 +67,26 @@ def test_recommendations(run: Run, copied: Path, evening: Evening) -> None:
     assert run("recommendations", "--json", "show", "x").code == 2
 
 
+def test_a_recommendation_is_decided_on_once_and_only_in_the_version_that_was_seen(run: Run, copied: Path) -> None:
+    first, second, *_ = run("recommendations", "--json").json
+    name, version = first["id"], first["version"]
+    refused = run("recommendations", "approve", name, "--version", str(version + 1))
+    assert (refused.code, refused.out) == (1, "")
+    assert f"you saw version {version + 1}, now it is {version}" in refused.err
+    done = run("recommendations", "approve", name[:6], "--version", str(version), "--json").json
+    assert (done["status"], done["changed"]) == ("approved", True)
+    assert run("recommendations", "approve", name, "--json").json["changed"] is False
+    assert run("recommendations", "reopen", name).code == 0
+    assert run("recommendations", "executed", name, "--note", "two at once").code == 0
+    assert run("recommendations", "reopen", name).code == 1
+    assert run("recommendations", "reject", second["id"]).code == 2
+    assert run("recommendations", "reject", second["id"], "--reason", "[red]no\x1b[31m").code == 0
+    states = {r["id"]: r["status"] for r in run("recommendations", "--all", "--json").json}
+    assert (states[name], states[second["id"]]) == ("executed", "rejected")
+    assert "\x1b" not in run("recommendations", "show", second["id"]).out
+    assert run("events", "verify").code == 0
+
+
 def test_show_prints_the_whole_record(run: Run, copied: Path, evening: Evening) -> None:
     for recommendation in evening.document["recommendations"]:
         name = recommendation["id"]

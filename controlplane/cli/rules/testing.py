@@ -1,4 +1,4 @@
-"""`controlplane rules`: check rule files and list the rules in use."""
+"""`controlplane rules test` and `coverage`: do the rules do what they should, and are all figures looked after?"""
 
 import time
 from dataclasses import asdict
@@ -7,75 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from controlplane.cli.output import config_option, console, finish, json_option, print_json, table, tell
+from controlplane.cli.output import console, finish, json_option, print_json, table, tell
 
 if TYPE_CHECKING:
-    from controlplane.model.rules import Placed
     from controlplane.rules.coverage import Coverage
     from controlplane.rules.load import Loaded
     from controlplane.ruletests import Outcome
 
 
-@click.group()
-def rules() -> None:
-    """Alert, scaling and failover rules."""
-
-
-@rules.command()
-@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
-@json_option
-@config_option
-def check(*, paths: tuple[Path, ...], as_json: bool, config: Any) -> None:
-    """Check rule files or folders (default: those of the settings, or all shipped packs); exit 1 on problems."""
-    loaded = _load(config, paths)
-    if as_json:
-        print_json(
-            {
-                "rules": len(loaded.rules.rules),
-                "signals": len(loaded.rules.signals),
-                "digest": loaded.rules.digest,
-                "problems": [
-                    {
-                        "file": problem.place.file,
-                        "line": problem.place.line,
-                        "key": problem.place.path,
-                        "message": problem.message,
-                        "remedy": problem.remedy,
-                    }
-                    for problem in loaded.problems
-                ],
-            }
-        )
-    else:
-        for problem in loaded.problems:
-            tell(str(problem), err=True)
-        tell(f"{len(loaded.rules.rules)} rules and {len(loaded.rules.signals)} signals are usable")
-    finish(1 if loaded.problems else 0)
-
-
-@rules.command("list")
-@json_option
-@config_option
-def list_(*, as_json: bool, config: Any) -> None:
-    """The rules in use (or all shipped ones): condition, duration, severity, and whether the figures are documented.
-
-    --json has everything about each, with the document that it cites.
-    """
-    loaded = _load(config, ())
-    for problem in loaded.problems:
-        tell(str(problem), err=True)
-    placed = loaded.rules.rules
-    if as_json:
-        print_json([rule.model_dump(mode="json", by_alias=True) for rule in placed])
-    elif placed:
-        columns = ("Id", "Condition or method", "For", "Severity", "Basis")
-        console().print(table("Rules", columns, map(_row, placed), whole=("Id", "For", "Severity", "Basis")))
-    else:
-        tell("No rules.")
-    finish(1 if loaded.problems else 0)
-
-
-@rules.command()
+@click.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 @click.option("-k", "chosen", default="", help="Only rules whose id contains this.")
 @json_option
@@ -117,7 +57,7 @@ def test(*, paths: tuple[Path, ...], chosen: str, as_json: bool) -> None:
     finish(2 if wrong else 1 if failed or not done else 0)
 
 
-@rules.command("coverage")
+@click.command("coverage")
 @click.argument("platforms", nargs=-1)
 @json_option
 def coverage_(*, platforms: tuple[str, ...], as_json: bool) -> None:
@@ -169,36 +109,3 @@ def _coverage_json(one: "Coverage") -> dict[str, Any]:
             **{name: {"state": "missing"} for name in one.missing},
         },
     }
-
-
-def _load(config: Path | None, paths: tuple[Path, ...]) -> "Loaded":
-    from controlplane import bootstrap
-    from controlplane.rules.load import Loaded, load_rules, read_rule_texts, shipped_platforms
-
-    if paths:
-        texts, unread = read_rule_texts((), paths)
-    else:
-        settings = bootstrap.load_settings(config)
-        if settings.platforms or settings.rules:
-            texts, unread = read_rule_texts(settings.platforms, settings.rules)
-        else:
-            texts, unread = read_rule_texts(shipped_platforms())
-    checked = load_rules(texts)
-    return Loaded(checked.rules, (*unread, *checked.problems))
-
-
-def _row(placed: "Placed") -> tuple[object, ...]:
-    from controlplane.model.rules import AlertRule, DriftRule
-    from controlplane.model.time import format_duration
-    from controlplane.model.units import many
-    from controlplane.present import condition
-
-    rule = placed.rule
-    if isinstance(rule, AlertRule):
-        threshold = condition(f"{rule.when.operator} {rule.when.threshold:.12g}", placed.unit)
-        lasting = format_duration(rule.for_)
-        return rule.id, f"{rule.signal} {threshold}", lasting, rule.severity.value, rule.basis.value
-    if isinstance(rule, DriftRule):
-        settings = many(len(rule.settings), "setting")
-        return rule.id, f"{settings} as documented", format_duration(rule.for_), rule.severity.value, rule.basis.value
-    return rule.id, f"{rule.kind} by {rule.method}, on {', '.join(rule.on)}", "–", "–", rule.basis.value

@@ -11,8 +11,7 @@ from typing import Any
 from controlplane.eventlog.projections import RECOMMENDATIONS
 from controlplane.model.payloads import NotificationQueued
 from controlplane.model.rules import Severity
-from controlplane.notify.preview import Kind, render
-from controlplane.present import alert_history, iso, recommendation_json
+from controlplane.present import alert_history, iso, notification_json, recommendation_json
 from controlplane.settings import InventoryFile, Notify, RecordedSource, Route, Secret, Settings
 from controlplane.tick import ControlPlane, tick
 
@@ -20,7 +19,6 @@ START = datetime(2026, 3, 12, 18, tzinfo=UTC)
 END = datetime(2026, 3, 12, 20, 24, tzinfo=UTC)
 """The recording goes on until 21:00; here a zone, a node and a database are down, with the most to look at."""
 CADENCE = timedelta(minutes=5)
-_ROUTES = {"slack": Kind.SLACK, "pagerduty": Kind.PAGERDUTY}
 _STORES = ("events.db", "events.db-wal", "events.db-shm", "telemetry.duckdb", "telemetry.duckdb.wal", "tick.lock")
 
 
@@ -120,23 +118,4 @@ def document(plane: ControlPlane) -> dict[str, Any]:
             "recommendations": len(recommendations),
             "notifications": len(notifications),
         },
-    }
-
-
-def notification_json(queued: NotificationQueued) -> dict[str, Any]:
-    """A message as its route would get it."""
-    delivery = queued.delivery
-    kind = _ROUTES.get(delivery.route, Kind.TEXT)
-    return {
-        "id": delivery.id,
-        "route": delivery.route,
-        "kind": kind.value,
-        "action": delivery.message.action.value,
-        "incident": delivery.message.incident,
-        "dedup_key": delivery.message.dedup_key,
-        "queued_at": iso(delivery.queued_at),
-        "title": delivery.message.title,
-        "severity": delivery.message.severity.value,
-        "alerts": [member.alert for member in delivery.message.members],
-        "body": render(kind, delivery.message),
     }

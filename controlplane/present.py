@@ -6,9 +6,12 @@ from typing import Any
 
 from controlplane.model.alerts import Alert, Reading
 from controlplane.model.events import Event
-from controlplane.model.payloads import AlertFacts, AlertFired, AlertNoData, AlertResolved
+from controlplane.model.payloads import AlertFacts, AlertFired, AlertNoData, AlertResolved, NotificationQueued
 from controlplane.model.recommendations import Recommendation
 from controlplane.model.units import human, is_state
+from controlplane.notify.preview import Kind, render
+
+_ROUTES = {"slack": Kind.SLACK, "pagerduty": Kind.PAGERDUTY}
 
 
 def iso(at: datetime | None) -> str | None:
@@ -95,4 +98,23 @@ def _firing(facts: AlertFacts, event: Event, state: str) -> dict[str, Any]:
         "resolved_at": None,
         "runbook": facts.runbook,
         "event": str(event.id),
+    }
+
+
+def notification_json(queued: NotificationQueued) -> dict[str, Any]:
+    """A message as its route would get it; routes called slack and pagerduty are of that kind, others text."""
+    delivery = queued.delivery
+    kind = _ROUTES.get(delivery.route, Kind.TEXT)
+    return {
+        "id": delivery.id,
+        "route": delivery.route,
+        "kind": kind.value,
+        "action": delivery.message.action.value,
+        "incident": delivery.message.incident,
+        "dedup_key": delivery.message.dedup_key,
+        "queued_at": iso(delivery.queued_at),
+        "title": delivery.message.title,
+        "severity": delivery.message.severity.value,
+        "alerts": [member.alert for member in delivery.message.members],
+        "body": render(kind, delivery.message),
     }

@@ -11,12 +11,12 @@ from controlplane.model.labels import canonical, printable
 ROWS = pl.Schema({"ts": pl.Int64, "platform": pl.String, "signal": pl.String, "labels": pl.String, "value": pl.Float64})
 """ts in epoch ms as recorded, labels as canonical JSON, value null where it isn't a number."""
 
-_NEEDED = ("ts", "signal", "labels", "value")
+NEEDED = ("ts", "signal", "labels", "value")
 _SHOWN = 10
-_END_OF_TIME = 253_402_300_800_000
-_SIGNAL = r"^[a-zA-Z][a-zA-Z0-9_]*(?:\.[a-zA-Z0-9_]+)*$"
-_PLATFORM = r"^(?:[a-z0-9][a-z0-9_-]*)?$"
-_REMEDIES = {
+END_OF_TIME = 253_402_300_800_000
+SIGNAL = r"^[a-zA-Z][a-zA-Z0-9_]*(?:\.[a-zA-Z0-9_]+)*$"
+PLATFORM = r"^(?:[a-z0-9][a-z0-9_-]*)?$"
+REMEDIES = {
     "ts": "Write ISO 8601 with its zone, such as 2026-01-31T19:00:00Z, or milliseconds since 1970",
     "signal": "Write a signal name such as kafka.consumer.lag",
     "labels": 'Write a JSON object of texts, such as {"host":"db-1"}',
@@ -48,28 +48,28 @@ def read_rows(path: Path, platform: str) -> pl.DataFrame:
         case _:
             raise BadRows("is neither Parquet nor CSV by its name", "Name it .parquet or .csv")
     schema = scan.collect_schema()
-    missing = [name for name in _NEEDED if name not in schema]
+    missing = [name for name in NEEDED if name not in schema]
     if missing:
-        raise BadRows(f"the column {missing[0]} is missing", f"It needs the columns {', '.join(_NEEDED)}")
+        raise BadRows(f"the column {missing[0]} is missing", f"It needs the columns {', '.join(NEEDED)}")
     if "platform" not in schema:
         scan = scan.with_columns(pl.lit(None, pl.String).alias("platform"))
-    raw = scan.select(*_NEEDED, "platform").collect()
+    raw = scan.select(*NEEDED, "platform").collect()
     texts = raw["labels"].cast(pl.String).fill_null("")
-    known = _known_labels(texts.unique())
+    known = known_labels(texts.unique())
     labels = pl.DataFrame({"text": texts}).join(known, on="text", how="left", maintain_order="left")
     rows = raw.select(
-        ts=_instant(schema["ts"]),
+        ts=instant(schema["ts"]),
         signal=pl.col("signal").cast(pl.String),
-        value=_number(schema["value"]),
+        value=number(schema["value"]),
         column=pl.col("platform").cast(pl.String).replace("", None),
     ).with_columns(labels["labels"], labels["label"])
     bad = rows.select(
-        ts=~pl.col("ts").is_between(0, _END_OF_TIME, closed="left").fill_null(value=False),
-        signal=~pl.col("signal").str.contains(_SIGNAL).fill_null(value=False),
+        ts=~pl.col("ts").is_between(0, END_OF_TIME, closed="left").fill_null(value=False),
+        signal=~pl.col("signal").str.contains(SIGNAL).fill_null(value=False),
         labels=pl.col("labels").is_null(),
         value=pl.col("value").is_null() & raw["value"].is_not_null(),
         platform=(pl.col("column") != pl.col("label")).fill_null(value=False)
-        | ~pl.coalesce("column", "label", pl.lit("")).str.contains(_PLATFORM),
+        | ~pl.coalesce("column", "label", pl.lit("")).str.contains(PLATFORM),
     )
     if bad.select(pl.any_horizontal(pl.all()).any()).item():
         raise _problems(raw, bad)
@@ -82,7 +82,7 @@ def read_rows(path: Path, platform: str) -> pl.DataFrame:
     ).cast(ROWS)
 
 
-def _instant(dtype: pl.DataType) -> pl.Expr:
+def instant(dtype: pl.DataType) -> pl.Expr:
     """Epoch ms, null where the cell is no instant; a time without a zone is none."""
     ts = pl.col("ts")
     if dtype.is_integer():
@@ -97,13 +97,13 @@ def _instant(dtype: pl.DataType) -> pl.Expr:
     return pl.coalesce(ts.cast(pl.Int64, strict=False), *(one.dt.epoch("ms") for one in read))
 
 
-def _number(dtype: pl.DataType) -> pl.Expr:
+def number(dtype: pl.DataType) -> pl.Expr:
     """A float, null where the cell is none."""
     readable = dtype.is_numeric() or dtype == pl.String
     return pl.col("value").cast(pl.Float64, strict=False) if readable else pl.lit(None, pl.Float64)
 
 
-def _known_labels(texts: pl.Series) -> pl.DataFrame:
+def known_labels(texts: pl.Series) -> pl.DataFrame:
     """Label text → canonical labels without platform, and the platform in them; null where a text isn't labels."""
     known: list[tuple[str, str | None, str | None]] = []
     for text in texts:
@@ -124,13 +124,13 @@ def _problems(raw: pl.DataFrame, bad: pl.DataFrame) -> BadRows:
         .filter("bad")
         .sort("row", maintain_order=True)
     )
-    shown = [f"row {row}, {column}: {_cell(raw[column][row - 1])}" for row, column, _ in cells.head(_SHOWN).iter_rows()]
+    shown = [f"row {row}, {column}: {cell(raw[column][row - 1])}" for row, column, _ in cells.head(_SHOWN).iter_rows()]
     more = cells.height - len(shown)
-    remedies = [_REMEDIES[column] for column in cells["column"].head(_SHOWN).unique(maintain_order=True)]
+    remedies = [REMEDIES[column] for column in cells["column"].head(_SHOWN).unique(maintain_order=True)]
     return BadRows("; ".join(shown) + (f"; and {more} more" if more else ""), ". ".join(remedies))
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
     if value is None:
         return "an empty cell"
     return f"{printable(str(value), 60)!r} can't be used"

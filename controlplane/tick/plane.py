@@ -29,30 +29,14 @@ class InventorySource(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class ControlPlane:
-    """Everything that a tick works with; made by `bootstrap`."""
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """What decisions follow from, besides samples and inventory: rules, prices and routes."""
 
-    log: EventLog
-    store: SampleStore
-    home: Path
-    step_ms: int
     rules: RuleSet
-    rule_problems: Sequence[Problem] = ()
-    collectors: Sequence[Collector] = ()
-    inventories: Sequence[InventorySource] = ()
     prices: Mapping[str, PriceBook] = field(default_factory=dict)
     notify: Notify = field(default_factory=Notify)
     environment: str = "default"
-    set_aside: list[tuple[Path, str]] = field(default_factory=list)
-    """Telemetry files that were replaced since the last decision, with the reason."""
-    warnings: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """What each source warned of in its last answer."""
-
-    @cached_property
-    def lock(self) -> FileLock:
-        """Held while a stage reads, decides and appends; two ticks at once would do the same work twice."""
-        return FileLock(self.home / "tick.lock")
 
     @cached_property
     def compiled(self) -> Compiled:
@@ -73,3 +57,25 @@ class ControlPlane:
                 for target in placed.rule.on:
                     found.setdefault(target, []).append(placed)
         return {target: tuple(rules) for target, rules in found.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControlPlane(Policy):
+    """Everything that a tick works with; made by `bootstrap`."""
+
+    log: EventLog
+    store: SampleStore
+    home: Path
+    step_ms: int
+    rule_problems: Sequence[Problem] = ()
+    collectors: Sequence[Collector] = ()
+    inventories: Sequence[InventorySource] = ()
+    set_aside: list[tuple[Path, str]] = field(default_factory=list)
+    """Telemetry files that were replaced since the last decision, with the reason."""
+    warnings: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """What each source warned of in its last answer."""
+
+    @cached_property
+    def lock(self) -> FileLock:
+        """Held while a stage reads, decides and appends; two ticks at once would do the same work twice."""
+        return FileLock(self.home / "tick.lock")

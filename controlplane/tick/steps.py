@@ -10,7 +10,14 @@ from controlplane.eventlog.projections import ALERTS, INCIDENTS, RECOMMENDATIONS
 from controlplane.model.alerts import Alert
 from controlplane.model.events import Draft, Event
 from controlplane.model.notifications import Incident
-from controlplane.model.payloads import AlertFired, AlertNoData, AlertResolved
+from controlplane.model.payloads import (
+    AdviceFailed,
+    AlertFired,
+    AlertNoData,
+    AlertResolved,
+    RecommendationProposed,
+    RecommendationWithdrawn,
+)
 from controlplane.model.recommendations import Recommendation
 from controlplane.model.time import from_ms, to_ms
 from controlplane.notify.decide import decide as notify
@@ -18,6 +25,7 @@ from controlplane.notify.decide import due as notify_due
 from controlplane.tick import advise
 from controlplane.tick.advise import Adviser
 from controlplane.tick.alerts import facts_of
+from controlplane.tick.conflicts import contender, prevails
 from controlplane.tick.plane import Policy
 
 T = TypeVar("T", bound=BaseModel)
@@ -67,9 +75,7 @@ def provisional(draft: Draft) -> Event:
     )
 
 
-def walk(
-    policy: Policy, board: Board, changes: Sequence[Draft], steps: Sequence[int], adviser: Adviser
-) -> list[Draft]:
+def walk(policy: Policy, board: Board, changes: Sequence[Draft], steps: Sequence[int], adviser: Adviser) -> list[Draft]:
     """Every draft of the steps in order; `changes` are the alert drafts of them, in order."""
     by_step: dict[int, list[Draft]] = {}
     for draft in changes:
@@ -80,9 +86,14 @@ def walk(
         here = by_step.get(ts, [])
         for draft in here:
             board.apply(draft)
-        advice = [*_review(board, here, ts, adviser), *_propose(here, adviser)]
+        advice = _review(board, here, ts, adviser)
         for draft in advice:
             board.apply(draft)
+        for draft in _propose(here, adviser):
+            settled = _settled(board, draft)
+            for one in settled:
+                board.apply(one)
+            advice += settled
         told: list[Draft] = []
         if here or notify_due(board.incidents, at, policy.notify):
             told = notify(
@@ -107,6 +118,23 @@ def _propose(here: Sequence[Draft], adviser: Adviser) -> list[Draft]:
         if isinstance(draft.payload, AlertFired):
             at_step += adviser.propose(draft.payload.facts, draft.occurred_at, draft.id)
     return at_step
+
+
+def _settled(board: Board, draft: Draft) -> list[Draft]:
+    """A proposal without a contradiction among what is open: it, the one that it replaces, or why it isn't made."""
+    if not isinstance(draft.payload, RecommendationProposed):
+        return [draft]
+    new = draft.payload.recommendation
+    standing = contender(new, board.recommendations.values())
+    if standing is None:
+        return [draft]
+    if prevails(new, standing):
+        reason = f"superseded by recommendation {new.id} for the same target: {new.proposal.title}"
+        gone = RecommendationWithdrawn(recommendation=standing.id, reason=reason)
+        stream = f"recommendation:{standing.id}"
+        return [draft.model_copy(update={"stream": stream, "payload": gone, "cause": draft.id}), draft]
+    error = f"recommendation {standing.id} stands for the same target: {standing.proposal.title}"
+    return [draft.model_copy(update={"payload": AdviceFailed(rule=new.rule, alert=new.alert, error=error)})]
 
 
 def _review(board: Board, here: Sequence[Draft], ts: int, adviser: Adviser) -> list[Draft]:

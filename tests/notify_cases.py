@@ -119,14 +119,19 @@ def recommendation(a: Alert, name: str = "r1", per_month: str | None = "9702", *
 
 
 class Desk:
-    """Decides step after step and keeps the open incidents, as the event log does."""
+    """Decides step after step and keeps the incidents, as the event log does."""
 
     def __init__(self, routes: Sequence[Route] = (), environment: str = "production", **notify: Any) -> None:
         self.routes = tuple(routes) or (route("slack"), route("pagerduty", severities=(Severity.CRITICAL,)))
         self.notify = Notify(**notify)
         self.environment = environment
-        self.incidents: dict[str, Incident] = {}
+        self.rows: dict[str, Incident] = {}
         self.alerts: dict[str, Alert] = {}
+
+    @property
+    def incidents(self) -> dict[str, Incident]:
+        """The open ones."""
+        return {key: incident for key, incident in self.rows.items() if incident.firing}
 
     def step(
         self,
@@ -145,9 +150,9 @@ class Desk:
         for draft in drafts:
             if isinstance(draft.payload, IncidentChanged):
                 incident = draft.payload.incident
-                self.incidents.pop(incident.id, None)
-                if incident.firing:
-                    self.incidents[incident.id] = incident
+                self.rows.pop(incident.id, None)
+                if incident.firing or incident.flaps:
+                    self.rows[incident.id] = incident
         return drafts
 
     def decide(
@@ -157,7 +162,7 @@ class Desk:
         return decide(
             at(seconds),
             changes,
-            incidents=self.incidents,
+            incidents=self.rows,
             recommendations=recommendations,
             alerts=self.alerts,
             routes=self.routes,

@@ -199,10 +199,10 @@ def fold_rule(row: RuleHealth | None, event: Event) -> RuleHealth | None:
 
 
 def fold_incident(row: Incident | None, event: Event) -> Incident | None:
-    """An incident, while something of it fires."""
+    """An incident, while something of it fires or is remembered for flapping."""
     match event.payload:
         case IncidentChanged(incident=incident):
-            return incident if incident.firing else None
+            return incident if incident.firing or incident.flaps else None
     return row
 
 

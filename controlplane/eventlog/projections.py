@@ -162,8 +162,8 @@ RESOURCES = Projection(
 )
 """Resources by `platform/id`, each with the inventory that last told of it."""
 
-INCIDENTS = Projection("incidents", 1, Incident, (IncidentChanged,), lambda payload: payload.incident.id, fold_incident)
-"""Open incidents by id; an incident in which nothing fires is gone."""
+INCIDENTS = Projection("incidents", 2, Incident, (IncidentChanged,), lambda payload: payload.incident.id, fold_incident)
+"""Incidents by id, open ones and those whose alerts may turn out to flap."""
 
 OUTBOX = Projection("outbox", 1, Delivery, _DELIVERY_EVENTS, delivery_key, fold_outbox)
 """Deliveries by id that are still to be sent."""

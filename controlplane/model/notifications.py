@@ -85,8 +85,20 @@ class Delivery(Model):
     position: int = Field(default=0, description="log position of the queued event; orders a lane")
 
 
+class Flap(Model):
+    """When one alert of an incident began and ceased to fire."""
+
+    alert: str
+    at: tuple[Instant, ...]
+    """Its last transitions, oldest first: at most 20, of the last three hours."""
+    told: bool = False
+    """Whether an earlier firing was told."""
+    until: Instant | None = None
+    """Its pages are held down until then; past it, the next one is told."""
+
+
 class Incident(Model):
-    """An open group of alerts that is told as one: a projection of queued notifications."""
+    """A group of alerts that is told as one: open while one of them fires, then kept for what it knows of flapping."""
 
     id: str
     episode: str
@@ -96,10 +108,12 @@ class Incident(Model):
     severity: Severity
     started_at: Instant
     told_at: Instant
-    """Step of the last message."""
+    """Step of the last message, or of the first firing where nothing was told yet."""
     told: tuple[str, ...]
-    """Alert ids that were firing in the last message."""
+    """Alert ids that were firing in the last message; none where nothing of this episode was told yet."""
     firing: tuple[str, ...]
     """Alert ids that fire now."""
     routes: tuple[str, ...] = ()
     """Routes told in this episode; each of them is told of the end."""
+    flaps: tuple[Flap, ...] = ()
+    """Alerts that ended within the last three hours, firing again or not; what changed last comes last."""

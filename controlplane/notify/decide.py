@@ -14,6 +14,7 @@ from controlplane.model.payloads import IncidentChanged, NotificationQueued, Not
 from controlplane.model.recommendations import Recommendation
 from controlplane.model.time import to_ms
 from controlplane.notify.compose import compose
+from controlplane.notify.flapping import reason as flapping_reason
 from controlplane.notify.grouping import Step, due, group, next_due
 from controlplane.notify.routing import route
 from controlplane.settings import Notify, Route
@@ -34,10 +35,10 @@ def decide(
 ) -> list[Draft]:
     """What to record and to tell at the step `at`, per incident: IncidentChanged, then what is queued or suppressed.
 
-    `changes` are the drafts of the step (anything but fired, no data and resolved is ignored), `incidents` the open
+    `changes` are the drafts of the step (anything but fired, no data and resolved is ignored), `incidents` the known
     ones before it, `alerts` every active alert after it. An incident is told when it opens, when its severity rises,
-    when members that weren't told have waited `notify.group_interval`, and when nothing of it fires any more. The
-    same step decided twice gives the same drafts.
+    when members that weren't told have waited `notify.group_interval`, and when nothing of it fires any more. An alert
+    that flaps begins no message. The same step decided twice gives the same drafts.
     """
     advice: dict[str, list[Recommendation]] = {}
     for recommendation in recommendations:
@@ -70,7 +71,8 @@ def _drafts(
             queued = delivery(at, name, message)
             payload = NotificationQueued(delivery=queued)
             drafts.append(observation(f"delivery:{queued.id}", payload, at, cause=step.cause))
-    for name, reason in routed.suppressed:
+    because = [("", flapping_reason(step.held))] if step.held else []
+    for name, reason in (*routed.suppressed, *because):
         suppressed = NotificationSuppressed(incident=incident.id, route=name, reason=reason)
         drafts.append(observation(stream, suppressed, at, cause=step.cause))
     return drafts

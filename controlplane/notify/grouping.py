@@ -10,9 +10,10 @@ from uuid import UUID
 from controlplane.model.alerts import Alert, AlertState
 from controlplane.model.events import Draft
 from controlplane.model.labels import short_hash
-from controlplane.model.notifications import Action, Incident
+from controlplane.model.notifications import Action, Flap, Incident
 from controlplane.model.payloads import AlertFacts, AlertFired, AlertNoData, AlertResolved
 from controlplane.model.rules import Severity
+from controlplane.notify import flapping
 from controlplane.settings import Notify
 
 MEMBERS = 20
@@ -44,19 +45,29 @@ class Step:
     """How many alerts of the incident, told or new, no longer fire."""
     cause: UUID | None
     """The first alert event of the step in this group."""
+    held: tuple[Flap, ...] = ()
+    """Alerts that began to fire in this step and that nobody is told of, because they flap."""
 
 
 @dataclass(slots=True)
 class _Changes:
     opened: list[Draft]
-    resolved: list[AlertFacts]
+    resolved: list[AlertResolved]
     first: Draft
 
 
 def next_due(incidents: Mapping[str, Incident], notify: Notify) -> datetime | None:
-    """When the next open incident has waited its group interval for members that weren't told yet; None = never."""
-    waiting = [i.told_at + notify.group_interval for i in incidents.values() if not set(i.firing) <= set(i.told)]
-    return min(waiting, default=None)
+    """When the next open incident has members to tell of that had to wait (group interval, flapping); None = never."""
+    return min((when for i in incidents.values() if (when := _next(i, notify)) is not None), default=None)
+
+
+def _next(incident: Incident, notify: Notify) -> datetime | None:
+    untold = set(incident.firing) - set(incident.told)
+    if not untold:
+        return None
+    waited = incident.told_at + notify.group_interval if incident.told else incident.told_at
+    kept = flapping.held(incident.flaps, waited)
+    return min(kept[alert].until or waited if alert in kept else waited for alert in untold)
 
 
 def due(incidents: Mapping[str, Incident], at: datetime, notify: Notify) -> bool:
@@ -75,7 +86,8 @@ def group(
 ) -> list[Step]:
     """What the step does to each open or opening incident that it changes, in order of platform and rule."""
     changed = _by_group(changes)
-    open_ = {Group(incident.platform, incident.rule): incident for incident in incidents.values()}
+    known = {Group(incident.platform, incident.rule): incident for incident in incidents.values()}
+    open_ = {key: incident for key, incident in known.items() if incident.firing}
     firing: dict[Group, list[Alert]] = {key: [] for key in sorted(changed.keys() | open_.keys())}
     for alert in alerts.values():
         if alert.state is not AlertState.PENDING:
@@ -83,7 +95,7 @@ def group(
             if members is not None:
                 members.append(alert)
     steps = [
-        _step(at, key, open_.get(key), members, changed.get(key), notify, environment)
+        _step(at, key, known.get(key), members, changed.get(key), notify, environment)
         for key, members in firing.items()
         if members or key in open_
     ]
@@ -98,7 +110,7 @@ def _by_group(changes: Iterable[Draft]) -> dict[Group, _Changes]:
             key = Group(payload.facts.platform, payload.facts.rule)
             entry = found.setdefault(key, _Changes([], [], draft))
             if isinstance(payload, AlertResolved):
-                entry.resolved.append(payload.facts)
+                entry.resolved.append(payload)
             else:
                 entry.opened.append(draft)
     return found
@@ -107,43 +119,64 @@ def _by_group(changes: Iterable[Draft]) -> dict[Group, _Changes]:
 def _step(
     at: datetime,
     key: Group,
-    before: Incident | None,
+    row: Incident | None,
     members: list[Alert],
     changes: _Changes | None,
     notify: Notify,
     environment: str,
 ) -> Step:
+    before = row if row is not None and row.firing else None
     now = frozenset(alert.id for alert in members)
-    gone = changes.resolved if changes else []
+    ended = changes.resolved if changes else []
+    gone = [payload.facts for payload in ended]
     known = {facts.alert for facts in gone} | (set(before.told) | set(before.firing) if before else set())
-    action = _action(at, before, members, now, notify)
+    flaps = flapping.changed(at, row, now, {payload.facts.alert: payload.fired_at for payload in ended})
+    kept = flapping.held(flaps, at)
+    action = _action(at, before, members, now, kept, notify)
     firing = tuple(sorted(now))
-    if before is None:
-        after = _opened(at, key, members, firing, changes, environment)
-    else:
-        severity = min([before.severity, *(alert.severity for alert in members)], key=_RANK.__getitem__)
-        told = {"told": firing, "told_at": at} if action else {}
-        after = before.model_copy(update={"severity": severity, "firing": firing, **told})
+    after = before or _opened(at, key, members, firing, changes, environment)
+    severity = min([after.severity, *(alert.severity for alert in members)], key=_RANK.__getitem__)
+    told = {"told": firing, "told_at": at} if action else {}
+    after = after.model_copy(
+        update={
+            "severity": severity,
+            "firing": firing,
+            "flaps": flapping.told(flaps, at, now) if action is Action.TRIGGER else tuple(flaps),
+            **told,
+        }
+    )
+    begun = now - (set(before.firing) | set(before.told) if before else set())
     return Step(
-        before=before,
+        before=row,
         after=after,
         action=action,
         firing=tuple(heapq.nsmallest(MEMBERS, members, key=_badness)),
         gone=tuple(heapq.nsmallest(MEMBERS, gone, key=_past_badness)),
         resolved=len(known - now),
         cause=changes.first.id if changes else None,
+        held=() if action else tuple(kept[alert] for alert in sorted(begun & kept.keys())),
     )
 
 
 def _action(
-    at: datetime, before: Incident | None, members: list[Alert], now: frozenset[str], notify: Notify
+    at: datetime,
+    before: Incident | None,
+    members: list[Alert],
+    now: frozenset[str],
+    kept: Mapping[str, Flap],
+    notify: Notify,
 ) -> Action | None:
+    told = set(before.told) if before else set()
     if not now:
-        return Action.RESOLVE
-    if before is None or any(_RANK[alert.severity] < _RANK[before.severity] for alert in members):
+        # Where nothing was told there is nothing to take back.
+        return Action.RESOLVE if told else None
+    to_tell = [alert for alert in members if alert.id in told or alert.id not in kept]
+    if before is None or not told:
+        return Action.TRIGGER if to_tell else None
+    if any(_RANK[alert.severity] < _RANK[before.severity] for alert in to_tell):
         return Action.TRIGGER
     waited = at - before.told_at >= notify.group_interval
-    return Action.TRIGGER if waited and not now <= set(before.told) else None
+    return Action.TRIGGER if waited and not {alert.id for alert in to_tell} <= told else None
 
 
 def _opened(
@@ -167,7 +200,7 @@ def _opened(
         severity=worst.severity,
         started_at=min(alert.active_at for alert in members),
         told_at=at,
-        told=firing,
+        told=(),
         firing=firing,
     )
 

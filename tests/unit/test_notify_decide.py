@@ -298,7 +298,7 @@ def test_whatever_happens_the_messages_tell_a_consistent_story(moves: list[tuple
         seconds += 15 * steps
         resolve = [name for name in flipped if name in desk.alerts]
         fire = [alert(name, severity=severity, active_at=at(seconds)) for name in flipped if name not in desk.alerts]
-        before = dict(desk.incidents)
+        before = dict(desk.rows)
         changes = [fired(a, at(seconds)) for a in fire]
         changes += [resolved(desk.alerts[name], at(seconds)) for name in resolve]
         drafts = desk.step(seconds, fire=fire, resolve=resolve)

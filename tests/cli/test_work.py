@@ -30,7 +30,7 @@ def test_a_tick(run: Run, configured: Path) -> None:
     (collected, *_) = report.json["collected"]
     assert (collected["source"], collected["failures"]) == ("recorded", [])
     assert collected["rows"] > 0
-    assert report.json["inventories"][0]["resources"] == 66
+    assert report.json["inventories"][0]["resources"] == 90
     assert sum(decided["fired"] for decided in report.json["decided"]) == 1
     assert report.json["delivered"]["delivered"] == 0
     assert report.json["rule_problems"] == []

@@ -327,7 +327,7 @@ def test_clients_of_the_lost_node_move_and_none_is_invented() -> None:
         ("catalyst", {"broker", "database", "host"}, 19, 352, 2688, 203.0),
         ("catalyst_hybrid", {"host"}, 3, 768, 6144, 120.0),
         ("catalyst_hybrid", {"vm"}, 17, 1328, 9216, 0.0),
-        ("datalyptica", None, 66, 920, 3656, 63.25),
+        ("datalyptica", {"vm"}, 66, 920, 3656, 63.25),
         ("absmach", {"host"}, 3, 24, 96, 1.5),
         ("prism", {"instance"}, 96, 1152, 6912, 9.6),
     ],
@@ -344,7 +344,7 @@ def test_topologies_add_up_to_the_corrected_totals(
 
 def test_datalyptica_keeps_the_totals_of_each_tier() -> None:
     found: dict[str, list[float]] = {}
-    for resource in inventory("datalyptica").resources:
+    for resource in inventory("datalyptica").of("datalyptica", kind="vm"):
         capacity = resource.capacity
         one = [1, capacity.cores or 0, (capacity.memory_bytes or 0) / 1e9, (capacity.disk_bytes or 0) / 1e9]
         tier = found.setdefault(resource.attributes["tier"], [0, 0, 0, 0])

@@ -4,13 +4,14 @@ Rules that look at the same signal the same way share one *view* (platform, sign
 folding is done once for all of them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import polars as pl
 
 from controlplane.model.rules import AlertRule, DriftRule, Placed, RuleSet
 from controlplane.model.signals import Signal
+from controlplane.rules.membership import Memory, View
 
 RULES = pl.Schema(
     {
@@ -30,17 +31,6 @@ RULES = pl.Schema(
 
 
 @dataclass(frozen=True, slots=True)
-class View:
-    """How some rules look at a signal."""
-
-    platform: str
-    signal: str
-    where: tuple[tuple[str, str], ...]
-    by: tuple[str, ...] | None
-    fold: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Compiled:
     """Alert rules ready to be evaluated; see RULES for the frame."""
 
@@ -50,6 +40,10 @@ class Compiled:
     """(pack, signal) pairs of the derived signals that a rule reads."""
     drift: tuple[tuple[int, Placed], ...] = ()
     """(order, rule) pairs of the drift rules; they have no view."""
+    measured: Memory = field(default_factory=Memory, compare=False, repr=False)
+    """Remembers which of the series in a window belong to which view."""
+    expected: Memory = field(default_factory=Memory, compare=False, repr=False)
+    """The same for the series that rules with `missing: alert` expect."""
 
     def signals(self) -> frozenset[str]:
         """Names of the signals that the rules read, those that they are derived from included."""
@@ -99,41 +93,3 @@ def compile_rules(rule_set: RuleSet) -> Compiled:
 
 def _ms(duration: timedelta) -> int:
     return round(duration / timedelta(milliseconds=1))
-
-
-def members(views: tuple[View, ...], series: pl.DataFrame) -> pl.DataFrame:
-    """Which series belong to which view, and the labels that identify the result they fold into.
-
-    `series` as in `frames.SERIES`; returns view u32, sid u32, source str, labels str (canonical JSON of the
-    labels in `by`; of all labels where a view doesn't fold).
-    """
-    parts = [_members_of(index, view, series) for index, view in enumerate(views)]
-    schema = {"view": pl.UInt32, "sid": pl.UInt32, "source": pl.String, "labels": pl.String}
-    return pl.concat(parts) if parts else pl.DataFrame(schema=schema)
-
-
-def _members_of(index: int, view: View, series: pl.DataFrame) -> pl.DataFrame:
-    mine = series.filter(
-        (pl.col("signal") == view.signal) & ((pl.col("platform") == view.platform) | (pl.col("platform") == ""))
-    )
-    names = sorted({name for name, _ in view.where} | set(view.by or ()))
-    if names:
-        fields = pl.Struct([pl.Field(name, pl.String) for name in names])
-        mine = mine.with_columns(pl.col("labels").str.json_decode(fields).alias("_"))
-        for name, value in view.where:
-            mine = mine.filter(pl.col("_").struct.field(name) == value)
-    labels = pl.col("labels") if view.by is None else _identity(view.by)
-    return mine.select(pl.lit(index, pl.UInt32).alias("view"), "sid", "source", labels.alias("labels"))
-
-
-def _identity(by: tuple[str, ...]) -> pl.Expr:
-    """Canonical JSON of the named labels, leaving out absent and empty ones."""
-    pairs = []
-    for name in by:
-        value = pl.col("_").struct.field(name)
-        # A struct with one field encodes to {"name":…}; its inside is the quoted pair.
-        pair = pl.struct(value.alias(name)).struct.json_encode().str.strip_prefix("{").str.strip_suffix("}")
-        pairs.append(pl.when(value.is_not_null() & (value != "")).then(pair))
-    if not pairs:
-        return pl.lit("{}")
-    return pl.concat_str(pl.lit("{"), pl.concat_str(pairs, separator=",", ignore_nulls=True), pl.lit("}"))

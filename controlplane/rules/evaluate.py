@@ -1,32 +1,40 @@
-"""The alert state machine on the step grid: results of rules in, transitions out.
+"""Evaluate alert rules over a window of samples: transitions out, and where every alert stands after it.
 
-Semantics are Prometheus' (`rules/alerting.go`), extended by hysteresis (`clear`) and the missing-data policies:
-
-- a step that a source did not answer leaves the state of its alerts untouched;
-- a value that is not a number satisfies no condition, exit thresholds included;
-- *active* at a step = `when` holds, or the alert fires and `clear` is given and doesn't hold yet;
-- inactive → pending at the first active step; → firing as soon as `ts − active_at ≥ for`;
-- not active while pending: dropped; while firing: resolved, unless `keep_firing_for` (condition gone) or
-  `missing: {keep: d}` (series gone) still holds the state, counted from the first such step;
-- a series gone under `missing: alert` turns its alert into *nodata* until the series is back;
-- a firing alert whose rule now has a longer `for` than it has been active goes back to pending.
+A rule and a label set of a source are a pair. What the window shows is folded into arrays of steps × results; the few
+pairs that can do anything go through the state machine (`controlplane.rules.state`) step by step.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from controlplane.frames import Samples, steps_of
 from controlplane.model.resources import Inventory
-from controlplane.rules.compile import Compiled, members
+from controlplane.rules import pairs as find_pairs
+from controlplane.rules.compile import Compiled
 from controlplane.rules.derive import NO_PAST, Past, derive
-from controlplane.rules.drift import SOURCE, drift_covered, drift_results
-from controlplane.rules.fold import covered, results
+from controlplane.rules.drift import SOURCE, drift_results
+from controlplane.rules.fold import RESULTS, Sheet, fold
+from controlplane.rules.membership import Bools, Ints
+from controlplane.rules.pairs import Pairs
+from controlplane.rules.state import (
+    FIRING,
+    INACTIVE,
+    KINDS,
+    NEVER,
+    NO_DATA,
+    PENDING,
+    REASONS,
+    Happened,
+    Seen,
+    Standing,
+    run,
+)
 
-INACTIVE, PENDING, FIRING, NO_DATA = 0, 1, 2, 3
+__all__ = ["FIRING", "INACTIVE", "NO_DATA", "PENDING", "STATE", "TRANSITIONS", "Evaluation", "evaluate"]
 
 STATE = pl.Schema(
     {
@@ -57,12 +65,11 @@ TRANSITIONS = pl.Schema(
 """kind: pending, fired, nodata, held, returned, resolved or dropped. reason: condition, missing,
 keep_firing_for, rule_changed or rule_removed. In the order of ts, rule, source and labels."""
 
+_CLASHES = pl.Schema({"rule": pl.String, "source": pl.String, "ts": pl.Int64, "labels": pl.String})
 _PAIR = ["rule", "source", "labels"]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Evaluation:
     """What happened in a window, and where every alert stands after it."""
 
@@ -70,8 +77,14 @@ class Evaluation:
     state: pl.DataFrame
     duplicates: pl.DataFrame
     """rule, source, ts, labels of results that share an identity; the rule says nothing at that step."""
-    results: pl.DataFrame
-    """`fold.RESULTS` of the window."""
+    last_seen: Mapping[str, int]
+    """The last step (ms) of the window at which each rule had a result; rules without one are left out."""
+    pairs: Pairs | None = None
+
+    @cached_property
+    def results(self) -> pl.DataFrame:
+        """`fold.RESULTS` of every alert that was active before, in or after the window, and of some others."""
+        return RESULTS.to_frame() if self.pairs is None else self.pairs.results()
 
 
 def evaluate(
@@ -90,59 +103,108 @@ def evaluate(
     `state` (STATE) is where alerts stood before; `recent` (frames.SERIES) are series seen shortly before the
     window, which `missing: alert` rules expect; `sources` are the configured ones: an alert of any other
     source counts as missing, because nothing will ever answer for it again. `inventory` holds limits and settings;
-    `past` gives what derived signals need from before the window.
+    `past` gives what derived signals need from before the window. A series has one sample at most a step.
     """
     inventory = Inventory() if inventory is None else inventory
     window = derive(compiled.derived, window, inventory, past, step_ms)
-    steps = steps_of(window.coverage, step_ms)
-    found = results(compiled, window)
-    answered = covered(compiled, window.coverage, steps)
-    if compiled.drift:
-        drifted = drift_results(compiled.drift, state, inventory, steps)
-        found = pl.concat([found, drifted.with_columns(pl.lit(1, pl.UInt32).alias("n"))])
-        answered = pl.concat([answered, drift_covered(compiled.drift, steps)])
-    duplicates = _duplicates(found)
-    if len(duplicates):
-        answered = answered.join(duplicates.select("rule", "ts"), on=["rule", "ts"], how="anti")
-    removed, state = _split_removed(compiled, state)
-    pairs = _pairs(compiled, state, found, recent)
-    machine = _Machine(pairs, state, steps["ts"].to_numpy())
-    machine.fill(found, answered, sources)
-    machine.run()
-    transitions = pl.concat([_removed(removed, steps), machine.transitions()])
-    order = compiled.rules.select("rule", "order")
-    transitions = (
-        transitions.join(order, on="rule", how="left", maintain_order="left")
-        .sort("ts", "order", "source", "labels", nulls_last=False, maintain_order=True)
-        .select(TRANSITIONS.names())
+    grid = steps_of(window.coverage, step_ms)
+    steps = grid["ts"].to_numpy()
+    if not len(steps):
+        return Evaluation(TRANSITIONS.to_frame(), state, _CLASHES.to_frame(), {})
+    everything = frozenset(range(len(compiled.views)))
+    sheet = fold(compiled.measured.of(compiled.views, window.series, everything), window, steps)
+    drift = drift_results(compiled.drift, state, inventory, grid.head(1))
+    duplicates = _duplicates(compiled, sheet, drift)
+    rules = compiled.rules.select("rule")
+    removed, state = state.join(rules, on="rule", how="anti"), state.join(rules, on="rule", how="semi")
+    pairs = find_pairs.find(compiled, sheet, state, drift, recent)
+    answered = _answered(compiled, window.coverage, steps, pairs.index, duplicates)
+    if sources is not None:
+        answered[:, ~pairs.index["source"].is_in([*sources, SOURCE]).to_numpy()] = True
+    standing = _standing(state, pairs.before)
+    expected = np.logical_or.accumulate(pairs.present, axis=0) | pairs.expected
+    valued = pairs.present & ~np.isnan(pairs.value)
+    seen = Seen(pairs.present, valued, pairs.met, pairs.cleared, answered, expected)
+    happened = run(steps, pairs.terms, seen, standing)
+    return Evaluation(
+        pl.concat([_removed(removed, int(steps[0])), _transitions(pairs, happened)]),
+        _state(pairs, standing),
+        duplicates,
+        _last_seen(compiled, sheet, drift),
+        pairs,
     )
-    return Evaluation(transitions, machine.state(), duplicates, found.select(pl.exclude("n")))
 
 
-def _duplicates(found: pl.DataFrame) -> pl.DataFrame:
+def _duplicates(compiled: Compiled, sheet: Sheet, drift: pl.DataFrame) -> pl.DataFrame:
     """Results that share rule, labels and step: within one source, or from two of them."""
-    identity = ["rule", "labels", "ts"]
-    twice = found.group_by(identity).agg(pl.col("n").sum()).filter(pl.col("n") > 1)
+    slots = np.flatnonzero(sheet.of.clashing)
+    twice = drift.filter(drift.select("rule", "labels").is_duplicated())
+    if not slots.size and twice.is_empty():
+        return _CLASHES.to_frame()
+    n = np.where(sheet.there(slots), 1 if sheet.count is None else sheet.count[:, slots], 0)
+    step, column = np.nonzero(n)
+    rows = sheet.of.slots[slots[column]].with_columns(
+        pl.Series("ts", sheet.steps[step], pl.Int64), pl.Series("n", n[step, column], pl.Int64)
+    )
+    found = rows.join(compiled.rules.select("rule", "view"), on="view").select("rule", "source", "labels", "ts", "n")
+    grid = pl.DataFrame({"ts": sheet.steps}, schema={"ts": pl.Int64})
+    doubled = twice.select(_PAIR).join(grid, how="cross").with_columns(pl.lit(1, pl.Int64).alias("n"))
     return (
-        # Who they come from is asked for the few that clash only.
-        found.join(twice.select(identity), on=identity, how="semi")
-        .group_by(identity)
-        .agg(pl.col("source").unique().sort().str.join(", "))
-        .select("rule", "source", "ts", "labels")
+        pl.concat([found, doubled])
+        .group_by("rule", "labels", "ts")
+        .agg(pl.col("n").sum(), pl.col("source").unique().sort().str.join(", "))
+        .filter(pl.col("n") > 1)
+        .select(_CLASHES.names())
         .sort("ts", "rule", "labels")
     )
 
 
-def _split_removed(compiled: Compiled, state: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    rules = compiled.rules.select("rule")
-    return state.join(rules, on="rule", how="anti"), state.join(rules, on="rule", how="semi")
+def _answered(
+    compiled: Compiled, coverage: pl.DataFrame, steps: Ints, index: pl.DataFrame, duplicates: pl.DataFrame
+) -> Bools:
+    """Where the source of each pair answered for the signal of its rule, and the rule had no duplicates."""
+    views = pl.DataFrame(
+        [(number, view.platform, view.signal) for number, view in enumerate(compiled.views)],
+        schema={"view": pl.UInt32, "of": pl.String, "signal": pl.String},
+        orient="row",
+    )
+    of_view = views.join(coverage, on="signal").filter(
+        (pl.col("platform") == pl.col("of")) | (pl.col("platform") == "")
+    )
+    # All pairs of a rule and source are answered alike.
+    alike = index.select("order", "source").unique(maintain_order=True).with_row_index("alike")
+    alike = alike.join(compiled.rules.select("order", "rule", "view"), on="order", maintain_order="left")
+    spans = alike.join(of_view, on=["view", "source"])
+    ends = np.zeros((len(steps) + 1, len(alike)), np.int64)
+    np.add.at(ends, (np.searchsorted(steps, spans["first"].to_numpy()), spans["alike"].to_numpy()), 1)
+    np.add.at(ends, (np.searchsorted(steps, spans["last"].to_numpy(), "right"), spans["alike"].to_numpy()), -1)
+    answered: Bools = ends[:-1].cumsum(axis=0) > 0
+    # The inventory, as it was last read, answers at every step.
+    answered[:, (alike["view"].is_null() & (alike["source"] == SOURCE)).to_numpy()] = True
+    silent = alike.join(duplicates.select("rule", "ts").unique(), on="rule")
+    answered[np.searchsorted(steps, silent["ts"].to_numpy()), silent["alike"].to_numpy()] = False
+    of_pair = index.select("order", "source").join(alike, on=["order", "source"], how="left", maintain_order="left")
+    return answered[:, of_pair["alike"].to_numpy()]
 
 
-def _removed(state: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
-    if not len(state) or not len(steps):
-        return TRANSITIONS.to_frame()
-    return state.select(
-        pl.lit(steps["ts"][0], pl.Int64).alias("ts"),
+def _standing(state: pl.DataFrame, before: Ints) -> Standing:
+    """Where pairs stand at the beginning: `before` is the row of each in `state`, -1 for inactive ones."""
+    (active,) = np.nonzero(before >= 0)
+    rows = state[before[active]]
+    values = np.full(len(before), INACTIVE, np.int8)
+    values[active] = rows["state"].to_numpy()
+    times = []
+    for name in ("active_at", "fired_at", "held_since"):
+        column = np.full(len(before), NEVER, np.int64)
+        column[active] = rows[name].fill_null(NEVER).to_numpy()
+        times.append(column)
+    return Standing(values, *times)
+
+
+def _removed(state: pl.DataFrame, ts: int) -> pl.DataFrame:
+    """The end of alerts whose rule is gone."""
+    return state.sort("source", "labels", maintain_order=True).select(
+        pl.lit(ts, pl.Int64).alias("ts"),
         *_PAIR,
         pl.when(pl.col("state") == PENDING).then(pl.lit("dropped")).otherwise(pl.lit("resolved")).alias("kind"),
         pl.lit(None, pl.Float64).alias("value"),
@@ -152,155 +214,45 @@ def _removed(state: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _pairs(compiled: Compiled, state: pl.DataFrame, found: pl.DataFrame, recent: pl.DataFrame | None) -> pl.DataFrame:
-    parts = [state.select(_PAIR), found.select(_PAIR)]
-    if recent is not None and len(recent):
-        watching = compiled.rules.filter("alert_on_missing").select("rule", "view")
-        parts.append(members(compiled.views, recent).join(watching, on="view").select(_PAIR))
-    return (
-        pl.concat(parts)
-        .unique()
-        .join(compiled.rules, on="rule")
-        .sort("order", "source", "labels")
-        .with_row_index("pair")
+def _transitions(pairs: Pairs, happened: Happened) -> pl.DataFrame:
+    """TRANSITIONS of what happened."""
+    value = pairs.value[happened.step, happened.pair]
+    return pairs.index.select(_PAIR)[happened.pair].select(
+        pl.Series("ts", pairs.steps[happened.step], pl.Int64),
+        *_PAIR,
+        pl.Series("kind", KINDS, pl.String)[happened.kind].alias("kind"),
+        pl.Series("value", value).fill_nan(None),
+        _times("active_at", happened.active_at),
+        _times("fired_at", happened.fired_at),
+        pl.Series("reason", REASONS, pl.String)[happened.reason].alias("reason"),
     )
 
 
-class _Machine:
-    """State of every (rule, source, labels) pair as arrays; a step is a handful of vector operations."""
-
-    def __init__(self, pairs: pl.DataFrame, state: pl.DataFrame, steps: Ints) -> None:
-        self._pairs = pairs
-        self._steps = steps
-        start = pairs.select("pair", *_PAIR).join(state, on=_PAIR, how="left", maintain_order="left")
-        self._state = start["state"].fill_null(INACTIVE).to_numpy().astype(np.int8)
-        self._active_at = start["active_at"].fill_null(-1).to_numpy().copy()
-        self._fired_at = start["fired_at"].fill_null(-1).to_numpy().copy()
-        self._held = start["held_since"].fill_null(-1).to_numpy().copy()
-        self._for = pairs["for_ms"].to_numpy()
-        self._keep_firing = pairs["keep_firing_ms"].to_numpy()
-        self._keep_missing = pairs["keep_missing_ms"].to_numpy()
-        self._alert_missing = pairs["alert_on_missing"].to_numpy()
-        self._has_clear = pairs["clear_operator"].is_not_null().to_numpy()
-        shape = (len(steps), len(pairs))
-        self._value = np.full(shape, np.nan)
-        self._present = np.zeros(shape, np.bool_)
-        self._met = np.zeros(shape, np.bool_)
-        self._cleared = np.zeros(shape, np.bool_)
-        self._answered = np.zeros(shape, np.bool_)
-        self._log: list[pl.DataFrame] = []
-
-    def fill(self, found: pl.DataFrame, answered: pl.DataFrame, sources: Collection[str] | None) -> None:
-        """Spread results and answers over the grid of steps and pairs."""
-        index = self._pairs.select("pair", *_PAIR)
-        rows = found.join(index, on=_PAIR)
-        at = (np.searchsorted(self._steps, rows["ts"].to_numpy()), rows["pair"].to_numpy())
-        self._value[at] = rows["value"].fill_null(float("nan")).to_numpy()
-        self._present[at] = True
-        self._met[at] = rows["met"].to_numpy()
-        self._cleared[at] = rows["cleared"].to_numpy()
-        there = answered.join(index.select("pair", "rule", "source"), on=["rule", "source"])
-        self._answered[np.searchsorted(self._steps, there["ts"].to_numpy()), there["pair"].to_numpy()] = True
-        if sources is not None:
-            gone = ~self._pairs["source"].is_in([*sources, SOURCE]).to_numpy()
-            self._answered[:, gone] = True
-
-    def run(self) -> None:
-        """Take every step in order."""
-        for row, ts in enumerate(self._steps):
-            self._step(row, int(ts))
-
-    def _step(self, row: int, ts: int) -> None:
-        answered, present = self._answered[row], self._present[row]
-        valued = present & ~np.isnan(self._value[row])
-        missing = ~present
-        firing = self._state == FIRING
-
-        back = answered & present & (self._state == NO_DATA)
-        self._record(row, back, "resolved", "condition")
-        self._reset(back)
-
-        early = answered & firing & (ts - self._active_at < self._for)
-        self._record(row, early, "resolved", "rule_changed")
-        self._state[early] = PENDING
-        self._fired_at[early] = -1
-        firing = self._state == FIRING
-
-        lost = answered & missing & self._alert_missing & (self._state != NO_DATA)
-        self._active_at[lost & (self._state == INACTIVE)] = ts
-        self._fired_at[lost & ~firing] = ts
-        self._held[lost] = -1
-        self._state[lost] = NO_DATA
-        self._record(row, lost, "nodata", "missing")
-        firing = self._state == FIRING
-        open_ = firing | (self._state == PENDING)
-
-        active = answered & (self._met[row] | (firing & self._has_clear & valued & ~self._cleared[row]))
-        returned = active & open_ & (self._held >= 0)
-        self._held[returned] = -1
-        self._record(row, returned, "returned", "condition")
-
-        fresh = active & (self._state == INACTIVE)
-        self._state[fresh] = PENDING
-        self._active_at[fresh] = ts
-        self._record(row, fresh | early, "pending", "condition")
-        fire = active & (self._state == PENDING) & (ts - self._active_at >= self._for)
-        self._state[fire] = FIRING
-        self._fired_at[fire] = ts
-        self._record(row, fire, "fired", "condition")
-
-        away = answered & ~active & open_
-        by_missing = missing & (self._keep_missing > 0)
-        limit = np.where(firing, self._keep_firing, 0)
-        limit = np.where(by_missing, np.maximum(limit, self._keep_missing), limit)
-        since = np.where(self._held >= 0, self._held, ts)
-        kept = away & (ts - since < limit)
-        newly = kept & (self._held < 0)
-        self._held[newly] = ts
-        self._record(row, newly & by_missing, "held", "missing")
-        self._record(row, newly & ~by_missing, "held", "keep_firing_for")
-        over = away & ~kept
-        for why, which in (("missing", missing), ("condition", present)):
-            self._record(row, over & firing & which, "resolved", why)
-            self._record(row, over & ~firing & which, "dropped", why)
-        self._reset(over)
-
-    def _reset(self, which: Bools) -> None:
-        self._state[which] = INACTIVE
-        self._active_at[which] = self._fired_at[which] = self._held[which] = -1
-
-    def _record(self, row: int, which: Bools, kind: str, reason: str) -> None:
-        (hit,) = np.nonzero(which)
-        if not hit.size:
-            return
-        self._log.append(
-            self._pairs[hit].select(
-                pl.lit(int(self._steps[row]), pl.Int64).alias("ts"),
-                *_PAIR,
-                pl.lit(kind).alias("kind"),
-                pl.Series("value", self._value[row, hit]).fill_nan(None),
-                _times("active_at", self._active_at[hit]),
-                _times("fired_at", self._fired_at[hit]),
-                pl.lit(reason).alias("reason"),
-            )
-        )
-
-    def transitions(self) -> pl.DataFrame:
-        """TRANSITIONS in the order in which they happened."""
-        return pl.concat(self._log) if self._log else TRANSITIONS.to_frame()
-
-    def state(self) -> pl.DataFrame:
-        """STATE after the last step."""
-        (hit,) = np.nonzero(self._state != INACTIVE)
-        return self._pairs[hit].select(
-            *_PAIR,
-            pl.Series("state", self._state[hit]),
-            _times("active_at", self._active_at[hit]),
-            _times("fired_at", self._fired_at[hit]),
-            _times("held_since", self._held[hit]),
-        )
+def _state(pairs: Pairs, standing: Standing) -> pl.DataFrame:
+    """STATE after the last step."""
+    (active,) = np.nonzero(standing.state != INACTIVE)
+    return pairs.index.select(_PAIR)[active].with_columns(
+        pl.Series("state", standing.state[active]),
+        _times("active_at", standing.active_at[active]),
+        _times("fired_at", standing.fired_at[active]),
+        _times("held_since", standing.held_since[active]),
+    )
 
 
 def _times(name: str, values: Ints) -> pl.Series:
     series = pl.Series(name, values, pl.Int64)
-    return series.set(series < 0, None)
+    return series.set(series == NEVER, None)
+
+
+def _last_seen(compiled: Compiled, sheet: Sheet, drift: pl.DataFrame) -> dict[str, int]:
+    """The last step at which each rule had a result."""
+    last = dict.fromkeys(drift["rule"].to_list(), int(sheet.steps[-1]))
+    of_view: dict[int, int | None] = {}
+    for view, (first, end) in enumerate(sheet.of.spans):
+        there = sheet.there(slice(first, end)).any(axis=1)
+        of_view[view] = int(sheet.steps[there][-1]) if there.any() else None
+    for rule, view in compiled.rules.select("rule", "view").drop_nulls().iter_rows():
+        ts = of_view[view]
+        if ts is not None:
+            last[rule] = ts
+    return last

@@ -1,12 +1,22 @@
-"""From samples to one value per view, label set and step, and whether each rule's conditions hold there."""
+"""From samples to one value per slot and step: folding follows Prometheus.
+
+`sum` and `avg` of a value that is not a number are not a number, `max` and `min` ignore it, `count` counts it. Values
+are added one after the other in the order of the series, so that the last digit depends neither on threads nor on the
+other steps and series of a window.
+"""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from operator import eq, ge, gt, le, lt, ne
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from controlplane.frames import Samples, in_order
-from controlplane.rules.compile import Compiled, members
+from controlplane.frames import Samples
+from controlplane.rules.membership import Block, Bools, Ints, Membership
+
+Floats = npt.NDArray[np.float64]
 
 RESULTS = pl.Schema(
     {
@@ -22,53 +32,6 @@ RESULTS = pl.Schema(
 )
 """One row a rule, label set and step at which the folded signal has a value (null = not a number)."""
 
-_KEY = ["view", "source", "labels", "ts"]
-
-
-def results(compiled: Compiled, window: Samples) -> pl.DataFrame:
-    """What every rule sees in the window: RESULTS, in no particular order.
-
-    Folding follows Prometheus: `sum` and `avg` of a value that is not a number are not a number, `max` and
-    `min` ignore it, `count` counts it.
-    """
-    of_view = members(compiled.views, window.series)
-    folds = pl.DataFrame(
-        {"view": range(len(compiled.views)), "fold": [view.fold or "" for view in compiled.views]},
-        schema={"view": pl.UInt32, "fold": pl.String},
-    )
-    parts = []
-    value = pl.col("value")
-    how: dict[str, pl.Expr] = {
-        "": value.first(),
-        "sum": pl.when(value.is_null().any()).then(None).otherwise(in_order(value).list.sum()),
-        "avg": pl.when(value.is_null().any()).then(None).otherwise(in_order(value).list.mean()),
-        "max": value.max(),
-        "min": value.min(),
-        "count": pl.len().cast(pl.Float64),
-    }
-    for (fold,), views in folds.partition_by("fold", as_dict=True).items():
-        mine = of_view.join(views.select("view"), on="view", how="semi")
-        rows = window.samples.join(mine, on="sid", maintain_order="left")
-        if not fold and not rows.select(_KEY).is_duplicated().any():
-            parts.append(rows.select(*_KEY, "value", pl.lit(1, pl.UInt32).alias("n")))
-            continue
-        n = pl.len() if not fold else pl.lit(1)
-        parts.append(rows.group_by(_KEY).agg(how[fold].alias("value"), n.cast(pl.UInt32).alias("n")))
-    if not parts:
-        return RESULTS.to_frame().with_columns(pl.lit(1, pl.UInt32).alias("n"))
-    folded = pl.concat(part.select(*_KEY, "value", "n") for part in parts)
-    rules = compiled.rules.select("rule", "order", "view", "operator", "threshold", "clear_operator", "clear_threshold")
-    return (
-        rules.join(folded, on="view")
-        .with_columns(pl.col("value").fill_nan(None))
-        .with_columns(
-            _holds("operator", "threshold").alias("met"),
-            _holds("clear_operator", "clear_threshold").alias("cleared"),
-        )
-        .select(*RESULTS, "n")
-    )
-
-
 _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     ">": gt, ">=": ge, "<": lt, "<=": le, "==": eq, "!=": ne,
 }  # fmt: skip
@@ -79,42 +42,100 @@ def compare(value: float, operator: str, threshold: float) -> bool:
     return _COMPARISONS[operator](value, threshold)
 
 
-def _holds(operator: str, threshold: str) -> pl.Expr:
-    value, limit, op = pl.col("value"), pl.col(threshold), pl.col(operator)
-    return (
-        pl.when(op == ">")
-        .then(value > limit)
-        .when(op == ">=")
-        .then(value >= limit)
-        .when(op == "<")
-        .then(value < limit)
-        .when(op == "<=")
-        .then(value <= limit)
-        .when(op == "==")
-        .then(value == limit)
-        .when(op == "!=")
-        .then(value != limit)
-    ).fill_null(value=False)
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """What every slot of a membership shows at every step: arrays of steps × slots."""
+
+    of: Membership
+    steps: Ints
+    value: Floats
+    """NaN where there is none or it is not a number."""
+    present: Bools | None
+    """Where there is a value; None = everywhere."""
+    count: Ints | None
+    """How many results share the slot; None = one wherever there is a value."""
+
+    def there(self, slots: Ints | slice) -> Bools:
+        """Where some slots have a value."""
+        if self.present is None:
+            return np.ones(self.value[:, slots].shape, np.bool_)
+        return self.present[:, slots]
 
 
-def covered(compiled: Compiled, coverage: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
-    """Which (rule, source, ts) were answered; a step that isn't here says nothing about the rule there.
+def fold(membership: Membership, window: Samples, steps: Ints) -> Sheet:
+    """Fold the samples of a window, one at most a series and step, over the slots of its series at `steps` (ms)."""
+    wide, there = _wide(window, steps)
+    shape = (len(steps), len(membership.slots))
+    value = np.empty(shape)
+    present = None if there is None else np.empty(shape, np.bool_)
+    count: Ints | None = None
+    for block in membership.blocks:
+        columns = membership.columns[block.members]
+        values = np.take(wide, columns, axis=1)
+        having = None if there is None else np.take(there, columns, axis=1)
+        value[:, block.slots], n = _folded(block, values, having)
+        if present is not None:
+            present[:, block.slots] = n > 0
+        if not block.fold and not block.alone:
+            count = np.ones(shape, np.int64) if count is None else count
+            count[:, block.slots] = n
+    return Sheet(membership, steps, value, present, count)
 
-    `coverage` as in `frames.COVERAGE`; `steps` has the column ts.
-    """
-    views = pl.DataFrame(
-        {
-            "view": range(len(compiled.views)),
-            "of": [view.platform for view in compiled.views],
-            "signal": [view.signal for view in compiled.views],
-        },
-        schema={"view": pl.UInt32, "of": pl.String, "signal": pl.String},
-    )
-    return (
-        views.join(coverage, on="signal")
-        .filter((pl.col("platform") == pl.col("of")) | (pl.col("platform") == ""))
-        .join_where(steps, pl.col("ts") >= pl.col("first"), pl.col("ts") <= pl.col("last"))
-        .join(compiled.rules.select("rule", "view"), on="view")
-        .select("rule", "source", "ts")
-        .unique()
-    )
+
+def _wide(window: Samples, steps: Ints) -> tuple[Floats, Bools | None]:
+    """Samples as steps × series, and where there is one; None = everywhere."""
+    series, rows = window.series["sid"].to_numpy(), window.samples
+    shape = (len(steps), len(series))
+    ts, value = rows["ts"].to_numpy(), rows["value"].to_numpy()
+    column_of = np.full(int(series.max()) + 1 if len(series) else 0, -1, np.int64)
+    column_of[series] = np.arange(len(series))
+    sid = rows["sid"].to_numpy()
+    step = np.searchsorted(steps, ts)
+    if len(rows):
+        known = sid < len(column_of)
+        if not known.all():
+            sid, step, ts, value = sid[known], step[known], ts[known], value[known]
+        column = column_of[sid]
+        fits = (column >= 0) & (steps[np.minimum(step, len(steps) - 1)] == ts)
+        if not fits.all():
+            column, step, value = column[fits], step[fits], value[fits]
+    else:
+        column = np.empty(0, np.int64)
+    at = step * shape[1] + column
+    wide, there = np.full(shape, np.nan), np.zeros(shape, np.bool_)
+    wide.reshape(-1)[at] = value
+    there.reshape(-1)[at] = True
+    return wide, None if there.all() else there
+
+
+def _folded(block: Block, values: Floats, there: Bools | None) -> tuple[Floats, Ints]:
+    """The value of each slot and step, and how many members have one."""
+    size = len(block.starts)
+    if block.alone and block.fold in {"", "max", "min"}:
+        n = np.ones((1, size), np.int64) if there is None else there.astype(np.int64)
+        return values, n
+    if there is None:
+        n = np.bincount(block.codes, minlength=size)[None, :]
+    else:
+        n = np.add.reduceat(there, block.starts, axis=1, dtype=np.int64)
+    match block.fold:
+        case "max":
+            return np.fmax.reduceat(values, block.starts, axis=1), n
+        case "min":
+            return np.fmin.reduceat(values, block.starts, axis=1), n
+        case "count":
+            counted = np.broadcast_to(n, (len(values), size)).astype(np.float64)
+            counted[counted == 0] = np.nan
+            return counted, n
+        case "sum" | "avg":
+            if there is not None:
+                values = np.where(there, values, 0.0)
+            # bincount adds one value after the other; add.reduceat adds in parts that depend on the number of members.
+            total = np.array([np.bincount(block.codes, weights=row, minlength=size) for row in values])
+            most = np.maximum(n, 1) if block.fold == "avg" else 1
+            return np.where(n > 0, total / most, np.nan), n
+    first = np.broadcast_to(np.arange(values.shape[1]), values.shape)
+    if there is not None:
+        first = np.where(there, first, values.shape[1] - 1)
+    chosen = np.take_along_axis(values, np.minimum.reduceat(first, block.starts, axis=1), axis=1)
+    return np.where(n > 0, chosen, np.nan), n

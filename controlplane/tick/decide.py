@@ -281,10 +281,10 @@ def _rule_health(plane: ControlPlane, evaluation: Evaluation, end: int) -> list[
                 "them apart, or limit the sources to different platforms"
             )
             drafts.append(observation(f"rule:{rule}", RuleFailed(rule=rule, source=source, error=error), from_ms(ts)))
-    seen = set(evaluation.results["rule"].unique().to_list())
+    seen = evaluation.last_seen
     for rule, source in sorted(set(known) - set(failing)):
         if rule in seen or rule not in plane.placed:
-            at = int(evaluation.results["ts"].to_numpy().max()) if len(evaluation.results) else end
+            at = max(seen.values(), default=end)
             drafts.append(observation(f"rule:{rule}", RuleRecovered(rule=rule, source=source), from_ms(at)))
     return drafts
 

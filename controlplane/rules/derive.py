@@ -26,6 +26,9 @@ from controlplane.model.signals import (
 )
 from controlplane.rules.windows import ROWS, SERIES, means, means_until, slopes, usable
 
+COMMITS_MS = 3_600_000
+"""How long a commit of a consumer group counts; `LagState` asks for as much of the past."""
+
 Read = Callable[[Collection[str], int, int], Samples]
 
 
@@ -246,8 +249,9 @@ def _lag_state(method: LagState, rows: Mapping[str, pl.DataFrame], steps: pl.Dat
     commits = offset.join(lag, on=[*keys, "ts"], how="left").sort("ts", *keys)
     found = [ROWS.to_frame()]
     for (step,), there in steps.partition_by("ts", as_dict=True).items():
-        seen = commits.filter(pl.col("ts") <= step).join(there.select("source"), on="source", how="semi")
-        judged = lag_status(seen, end, int(step), window=method.window, of=("source", "consumer_group"))
+        recent = (pl.col("ts") <= step) & (pl.col("ts") > int(step) - COMMITS_MS)
+        seen = commits.filter(recent).join(there.select("source"), on="source", how="semi")
+        judged = lag_status(seen, end.filter(recent), int(step), window=method.window, of=("source", "consumer_group"))
         worst = judged.group_by("source", "consumer_group").agg(pl.col("status").max().cast(pl.Float64).alias("value"))
         found.append(
             worst.select(

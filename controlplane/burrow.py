@@ -25,32 +25,36 @@ STUCK = (LagStatus.STOP, LagStatus.STALL, LagStatus.REWIND)
 def lag_status(
     commits: pl.DataFrame,
     broker: pl.DataFrame,
-    now_ms: int,
+    now: int | pl.Expr,
     *,
     window: int = 10,
     allowed_lag: float = 0,
     minimum_complete: float = 0.5,
     of: Sequence[str] = (),
+    shared: Sequence[str] = (),
 ) -> pl.DataFrame:
     """Judge each partition by its last `window` commits: topic, partition, status (Int8 of LagStatus), lag.
 
-    `commits` has topic, partition, ts (epoch ms), offset and lag, and the columns in `of`, such as the consumer group,
-    where several are judged at once; `broker` has topic, partition, ts and offset (the end
-    of the log). The first match counts: window incomplete or lag allowed → OK; no commit for longer than the window is
-    long while the log went past the last commit → STOP; an offset that fell and was not regained → REWIND; lag allowed
-    at any time in the window → OK; offset unchanged → STALL; lag never fell → WARN; otherwise OK.
+    `commits` has topic, partition, ts (epoch ms), offset and lag; `broker` has topic, partition, ts and offset (the end
+    of the log). Where much is judged at once, `commits` has the columns in `of` too (the consumer group, the instant)
+    and `broker` those in `shared`; `now` (epoch ms) may be one of them.
+
+    The first match counts: window incomplete or lag allowed → OK; no commit for longer than the window is long while
+    the log went past the last commit → STOP; an offset that fell and was not regained → REWIND; lag allowed at any time
+    in the window → OK; offset unchanged → STALL; lag never fell → WARN; otherwise OK.
     Source: Burrow, evaluator/caching.go.
     """
     offset, lag = pl.col("offset"), pl.col("lag")
-    keys = [*of, *KEYS]
+    keys, ends = [*of, *KEYS], [*shared, *KEYS]
     seen = (
-        commits.filter(pl.col("ts") <= now_ms)
+        commits.filter(pl.col("ts") <= now)
         .sort(*keys, "ts")
         .group_by(keys, maintain_order=True)
         .tail(window)
         .group_by(keys, maintain_order=True)
         .agg(
             pl.len().alias("commits"),
+            (pl.lit(now, pl.Int64) if isinstance(now, int) else now.first()).alias("judged_at"),
             pl.col("ts").first().alias("t_first"),
             pl.col("ts").last().alias("t_last"),
             offset.last().alias("committed"),
@@ -62,14 +66,14 @@ def lag_status(
         )
     )
     log = (
-        broker.filter(pl.col("ts") <= now_ms)
-        .sort(*KEYS, "ts")
-        .group_by(KEYS, maintain_order=True)
+        broker.filter(pl.col("ts") <= now)
+        .sort(*ends, "ts")
+        .group_by(ends, maintain_order=True)
         .tail(window)
-        .group_by(KEYS)
+        .group_by(ends)
         .agg(pl.col("offset").min().alias("log_least"))
     )
-    silent = now_ms - pl.col("t_last") > pl.col("t_last") - pl.col("t_first")
+    silent = pl.col("judged_at") - pl.col("t_last") > pl.col("t_last") - pl.col("t_first")
     caught_up = (pl.col("log_least") <= pl.col("committed")).fill_null(False)
 
     def code(status: LagStatus) -> pl.Expr:
@@ -91,7 +95,7 @@ def lag_status(
         .then(code(LagStatus.WARN))
         .otherwise(code(LagStatus.OK))
     )
-    return seen.join(log, on=KEYS, how="left", maintain_order="left").select(*keys, status.alias("status"), "lag")
+    return seen.join(log, on=ends, how="left", maintain_order="left").select(*keys, status.alias("status"), "lag")
 
 
 def group_status(partitions: pl.DataFrame) -> LagStatus:

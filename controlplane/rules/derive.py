@@ -24,7 +24,7 @@ from controlplane.model.signals import (
     TimeToLimit,
     Utilization,
 )
-from controlplane.rules.windows import ROWS, SERIES, means, means_until, slopes, usable
+from controlplane.rules.windows import ROWS, SERIES, last_rows, means, means_until, slopes, usable
 
 COMMITS_MS = 3_600_000
 """How long a commit of a consumer group counts; `LagState` asks for as much of the past."""
@@ -57,7 +57,17 @@ def derive(
     `past` gives what lies before the window; each stretch of it is read once for all signals that need it.
     """
     parts = [window]
-    windows = [(platform, signal, _of(window, platform, signal.inputs)) for platform, signal in signals]
+    covered = set(window.coverage.select("platform", "signal").unique().iter_rows())
+    signals = [
+        (platform, signal)
+        for platform, signal in signals
+        if any((pack, name) in covered for name in signal.inputs for pack in (platform, ""))
+    ]
+    if not signals:
+        return window
+    # The few signals that others are derived from are looked through again and again.
+    inputs = _only(window, {name for _, signal in signals for name in signal.inputs})
+    windows = [(platform, signal, _of(inputs, platform, signal.inputs)) for platform, signal in signals]
     answered = [
         (platform, signal, mine, steps)
         for platform, signal, mine in windows
@@ -90,6 +100,12 @@ def _stored(
         until = min(start, end - _ms(newer))
         found[older, newer] = past.read(sorted(names), start - _ms(older), until)
     return found
+
+
+def _only(samples: Samples, signals: Collection[str]) -> Samples:
+    series = samples.series.filter(pl.col("signal").is_in(list(signals)))
+    coverage = samples.coverage.filter(pl.col("signal").is_in(list(signals)))
+    return Samples(series, samples.samples.join(series.select("sid"), on="sid", how="semi"), coverage)
 
 
 def _of(samples: Samples, platform: str, signals: Collection[str]) -> Samples:
@@ -183,6 +199,8 @@ def _utilization(
 ) -> pl.DataFrame:
     found = [ROWS.to_frame()]
     for name in method.of:
+        if rows[name].is_empty():
+            continue
         limits = [
             (resource.id, limit)
             for resource in inventory.resources
@@ -245,23 +263,19 @@ def _lag_state(method: LagState, rows: Mapping[str, pl.DataFrame], steps: pl.Dat
     lag = rows[method.of].with_columns(*labels.values()).drop("labels").rename({"value": "lag"})
     offset = rows[method.offset].with_columns(*labels.values()).drop("labels").rename({"value": "offset"})
     end = rows[method.end].with_columns(*(labels[name] for name in KEYS)).drop("labels").rename({"value": "offset"})
-    keys = ["source", "consumer_group", *KEYS]
-    commits = offset.join(lag, on=[*keys, "ts"], how="left").sort("ts", *keys)
-    found = [ROWS.to_frame()]
-    for (step,), there in steps.partition_by("ts", as_dict=True).items():
-        recent = (pl.col("ts") <= step) & (pl.col("ts") > int(step) - COMMITS_MS)
-        seen = commits.filter(recent).join(there.select("source"), on="source", how="semi")
-        judged = lag_status(seen, end.filter(recent), int(step), window=method.window, of=("source", "consumer_group"))
-        worst = judged.group_by("source", "consumer_group").agg(pl.col("status").max().cast(pl.Float64).alias("value"))
-        found.append(
-            worst.select(
-                "source",
-                _object(consumer_group=pl.col("consumer_group")).alias("labels"),
-                pl.lit(step, pl.Int64).alias("ts"),
-                "value",
-            )
-        )
-    return pl.concat(found)
+    of, shared = ["source", "consumer_group"], ["source"]
+    commits = offset.join(lag, on=[*of, *KEYS, "ts"], how="left")
+    judged = lag_status(
+        last_rows(commits, [*of, *KEYS], steps, method.window, COMMITS_MS),
+        last_rows(end, [*shared, *KEYS], steps, method.window, COMMITS_MS),
+        pl.col("step"),
+        window=method.window,
+        of=[*of, "step"],
+        shared=[*shared, "step"],
+    )
+    worst = judged.group_by(*of, "step").agg(pl.col("status").max().cast(pl.Float64).alias("value"))
+    group = _object(consumer_group=pl.col("consumer_group"))
+    return worst.select("source", group.alias("labels"), pl.col("step").alias("ts"), "value")
 
 
 def _absent(

@@ -81,6 +81,20 @@ def slopes(rows: pl.DataFrame, steps: pl.DataFrame, span_ms: int, step_ms: int) 
     return at.join(sums.select(*SERIES, "ts", slope), on=[*SERIES, "ts"]).select(*ROWS, "slope")
 
 
+def last_rows(rows: pl.DataFrame, keys: list[str], steps: pl.DataFrame, count: int, span_ms: int) -> pl.DataFrame:
+    """For each step (source, ts) the last `count` rows of every series in (step - span, step].
+
+    A series is what shares the `keys`, source among them. The columns of `rows` and `step`, which they are for.
+    """
+    numbered = rows.sort(*keys, "ts").with_columns(pl.int_range(pl.len(), dtype=pl.Int64).over(keys).alias("number"))
+    asked = numbered.select(keys).unique().join(steps.rename({"ts": "step"}), on="source").sort("step")
+    newest = numbered.select(*keys, pl.col("ts").alias("step"), pl.col("number").alias("last")).sort("step")
+    found = asked.join_asof(newest, on="step", by=keys, check_sortedness=False).drop_nulls("last")
+    first = pl.max_horizontal(pl.col("last") - (count - 1), pl.lit(0, pl.Int64))
+    each = found.select(*keys, "step", pl.int_ranges(first, pl.col("last") + 1).alias("number")).explode("number")
+    return numbered.join(each, on=[*keys, "number"]).drop("number").filter(pl.col("ts") > pl.col("step") - span_ms)
+
+
 def _fixed(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns((pl.col("value") * _FRACTION).round().cast(pl.Int128).alias("fixed"))
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -19,15 +20,28 @@ _MACHINES = frozenset({"host", "vm", "instance"})
 
 
 class InventoryFile:
-    """Resources of a YAML, JSON or CSV file, read anew with every `load`."""
+    """Resources of a YAML, JSON or CSV file, read anew when the file has changed."""
 
     def __init__(self, source: settings.InventoryFile) -> None:
         self.name = source.name
         self._source = source
+        self._read: tuple[object, tuple[Resource, ...]] | None = None
 
     def load(self) -> tuple[Resource, ...]:
         """The resources in the order of the file; InvalidInput with every problem found in it."""
-        return read_inventory(self._source.path, self._source.platform)
+        version = _version(self._source.path)
+        if version is None or self._read is None or self._read[0] != version:
+            self._read = (version, read_inventory(self._source.path, self._source.platform))
+        return self._read[1]
+
+
+def _version(path: Path) -> object:
+    """What changes whenever the file does; None where it can't be told."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 class InventoryTargets:

@@ -2,7 +2,7 @@
 
 import click
 
-from controlplane.cli.rules import showing, testing, using
+from controlplane.cli.rules import importing, showing, testing, using
 
 
 @click.group()
@@ -10,5 +10,13 @@ def rules() -> None:
     """Alert, scaling and failover rules."""
 
 
-for _command in (using.check, using.list_, showing.show, showing.docs, testing.test, testing.coverage_):
+for _command in (
+    using.check,
+    using.list_,
+    showing.show,
+    showing.docs,
+    testing.test,
+    testing.coverage_,
+    importing.import_,
+):
     rules.add_command(_command)

@@ -45,23 +45,21 @@ def queried(platform: str) -> dict[str, Signal]:
     return {signal.name: signal for of, signal in loaded.rules.signals if of == platform and signal.prometheus}
 
 
-def promtool(
-    file: Path, queries: dict[str, str], given: Expectations, interval: str = INTERVAL, at: str = AT
-) -> subprocess.CompletedProcess[str]:
+def promtool(file: Path, queries: dict[str, str], given: Expectations) -> subprocess.CompletedProcess[str]:
     """Run the queries of all signals at once; the file is promtool's test file and is written here."""
     tests = [
         {
             "expr": queries[signal],
-            "eval_time": at,
+            "eval_time": AT,
             "exp_samples": [{"labels": f"{{{one['labels']}}}", "value": one["value"]} for one in samples],
         }
         for signal, samples in given.signals.items()
     ]
     group = {
-        "interval": interval,
+        "interval": INTERVAL,
         "input_series": [{"series": name, "values": values} for name, values in given.series.items()],
         "promql_expr_test": tests,
     }
-    file.write_text(yaml.safe_dump({"evaluation_interval": interval, "tests": [group]}), encoding="utf-8")
+    file.write_text(yaml.safe_dump({"evaluation_interval": INTERVAL, "tests": [group]}), encoding="utf-8")
     command = [str(require_binary("promtool")), "test", "rules", str(file)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)

@@ -33,11 +33,27 @@ signals: {s.a: [{labels: 'x="1"', value: 41}]}
     [
         (GOOD, "sum by (x) (a)", 0),
         (GOOD.replace("41", "40"), "sum by (x) (a)", 1),
+        (GOOD.replace("41", "41.000001"), "sum by (x) (a)", 1),
+        (GOOD.replace("41", "0.41"), "sum by (x) (a) / 100", 0),
+        (GOOD, "sum by (x) (a) * NaN", 1),
+        (GOOD, "sum by (x) (a) * Inf", 1),
+        (GOOD, "sum by (x) (a) or sum(a)", 1),
         (GOOD, "sum by (y) (a)", 1),
         (GOOD, "absent(a)", 1),
         (GOOD, "sum by (x) (", 1),
     ],
-    ids=["right", "another value", "other labels", "nothing", "no query"],
+    ids=[
+        "right",
+        "another value",
+        "a bit off",
+        "rounded",
+        "no number",
+        "infinite",
+        "one more",
+        "other labels",
+        "nothing",
+        "no query",
+    ],
 )
 def test_promtool_tells_right_from_wrong(tmp_path: Path, text: str, query: str, code: int) -> None:
     (tmp_path / "p.yaml").write_text(text)

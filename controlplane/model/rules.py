@@ -110,6 +110,8 @@ class AlertRule(RuleBase):
 
 
 _SUMMARY_FIELDS = {"value", "threshold"}
+DURATION = "duration"
+"""Format of a time for people, such as `3d 4h`; the signal's unit is one of time."""
 
 
 def check_summary(template: str, by: tuple[str, ...] | None) -> None:
@@ -127,10 +129,12 @@ def check_summary(template: str, by: tuple[str, ...] | None) -> None:
         if name in _SUMMARY_FIELDS:
             if spec and "{" in spec:
                 raise ValueError("summary: a format can't be nested")
+            if spec == DURATION:
+                continue
             try:
                 format(1.0, spec or "")
             except ValueError:
-                raise ValueError(f"summary: {spec!r} is not a number format, such as ,.0f or .1%") from None
+                raise ValueError(f"summary: {spec!r} is no format of a number (,.0f or .1%) or duration") from None
         elif spec:
             raise ValueError(f"summary: only value and threshold take a format, not {name}")
         elif by is not None and name not in by:

@@ -11,8 +11,9 @@ from typing import Any
 
 from controlplane.documents import Document, nearest, parse_document, validate
 from controlplane.model.errors import InvalidInput, Place, Problem
-from controlplane.model.rules import AlertRule, DriftRule, FailoverRule, Placed, RuleSet, ScalingRule
+from controlplane.model.rules import DURATION, AlertRule, DriftRule, FailoverRule, Placed, RuleSet, ScalingRule
 from controlplane.model.signals import Signal
+from controlplane.model.units import is_time
 
 _KINDS: dict[str, type[AlertRule] | type[DriftRule] | type[ScalingRule] | type[FailoverRule]] = {
     "alert": AlertRule,
@@ -302,6 +303,10 @@ def _with_units(found: _Found, signals: dict[tuple[str, str], _Declared]) -> Pla
             except ValueError as error:
                 remedy = f"The signal's unit is {unit!r}; write the threshold in it"
                 raise InvalidInput([found.document.problem((*found.path, key), str(error), remedy)]) from None
+    if f":{DURATION}}}" in rule.summary and not is_time(unit):
+        remedy = f"The signal's unit is {unit!r}; write a format of a number, such as ,.0f"
+        message = f"the summary shows {unit!r} as a duration"
+        raise InvalidInput([found.document.problem((*found.path, "summary"), message, remedy)])
     return found.placed.model_copy(update={"rule": rule.model_copy(update=update), "unit": unit})
 
 

@@ -3,6 +3,7 @@
 import json
 import string
 from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 from typing import Any
 
 import polars as pl
@@ -22,8 +23,9 @@ from controlplane.model.payloads import (
     EventPayload,
 )
 from controlplane.model.resources import Inventory
-from controlplane.model.rules import AlertRule, DriftRule, Placed
-from controlplane.model.time import from_ms, to_ms
+from controlplane.model.rules import DURATION, AlertRule, DriftRule, Placed
+from controlplane.model.time import from_ms, human_duration, to_ms
+from controlplane.model.units import convert
 from controlplane.rules.evaluate import FIRING, NO_DATA, PENDING, STATE
 
 _CODES = {AlertState.PENDING: PENDING, AlertState.FIRING: FIRING, AlertState.NO_DATA: NO_DATA}
@@ -114,7 +116,8 @@ def _facts(
             **_drift_facts(rule, placed.platform, labels, inventory),
         )
     assert isinstance(rule, AlertRule)
-    summary = f"no data: {rule.title}" if row["kind"] == "nodata" else summarise(rule, labels, row["value"])
+    told = summarise(rule, labels, row["value"], placed.unit)
+    summary = f"no data: {rule.title}" if row["kind"] == "nodata" else told
     return AlertFacts(
         **known,
         platform=placed.platform,
@@ -166,14 +169,23 @@ def facts_of(alert: Alert) -> AlertFacts:
     )
 
 
-def summarise(rule: AlertRule, labels: Mapping[str, str], value: float | None) -> str:
-    """The rule's summary with labels and numbers filled in, on one printable line."""
+def summarise(rule: AlertRule, labels: Mapping[str, str], value: float | None, unit: str) -> str:
+    """The rule's summary with labels and numbers (in `unit`) filled in, on one printable line."""
 
     def number(name: str, spec: str) -> str:
         known = value if name == "value" else rule.when.threshold
-        return "no data" if known is None else format(known, spec or ",.6g")
+        if known is None:
+            return "no data"
+        if spec == DURATION:
+            seconds = convert(known, unit, "s")
+            return human_duration(timedelta(seconds=seconds)) if abs(seconds) < _ENDLESS else "endless time"
+        return format(known, spec or ",.6g")
 
     return _filled(rule.summary, labels, number)
+
+
+_ENDLESS = 1e10
+"""Seconds beyond which a forecast says no more than that it isn't going to happen."""
 
 
 def _filled(template: str, words: Mapping[str, str], number: Callable[[str, str], str]) -> str:

@@ -7,6 +7,7 @@ import pytest
 from controlplane.model.base import Condition
 from controlplane.model.rules import AlertRule
 from controlplane.rules.load import RuleText, load_rules, read_rule_texts
+from controlplane.tick.alerts import summarise
 from tests.rules.machine import HEAD, RULE
 
 GOOD = RULE.replace("id: lag", "id: good") + '    when: "> 1"\n'
@@ -48,7 +49,7 @@ def rule(*lines: str, **replace: str) -> str:
         ),
         (rule('when: "> 1"').replace("behind by {value:,.0f}", "{value!r}"), 18, ["{value!r} is not a label"]),
         (rule('when: "> 1"').replace("behind by {value:,.0f}", "{value.__class__}"), 18, ["label"]),
-        (rule('when: "> 1"').replace("{value:,.0f}", "{value:d d}"), 18, ["is not a number format"]),
+        (rule('when: "> 1"').replace("{value:,.0f}", "{value:d d}"), 18, ["is no format of a number"]),
         (
             rule('when: "> 1"', "by: [group]", "fold: sum").replace("{value:,.0f}", "{topic}"),
             18,
@@ -128,3 +129,47 @@ def test_missing_packs_and_paths_are_named(tmp_path: Path) -> None:
     assert "there is no pack 'catalist'. Did you mean 'catalyst'?" in words
     assert "nowhere" in words
     assert "latin.yaml" in words
+
+
+@pytest.mark.parametrize(
+    ("unit", "value", "told"),
+    [
+        ("s", 90_061.0, "full in 1d 1h"),
+        ("min", 90.0, "full in 1h 30m"),
+        ("h", 0.0, "full in 0s"),
+        ("s", float("inf"), "full in endless time"),
+        ("s", None, "full in no data"),
+    ],
+)
+def test_a_summary_shows_a_time_as_people_say_it(unit: str, value: float | None, told: str) -> None:
+    text = HEAD.replace('"{message}"', unit) + RULE.replace('"behind by {value:,.0f}"', '"full in {value:duration}"')
+    loaded = load_rules([RuleText("a.yaml", text + '    when: "< 1"\n')])
+    placed = loaded.rules.rules[0]
+    assert isinstance(placed.rule, AlertRule)
+    assert summarise(placed.rule, {}, value, placed.unit) == told
+
+
+def test_only_a_time_is_shown_as_a_duration() -> None:
+    (problem,) = problems(rule('when: "< 1"').replace('"behind by {value:,.0f}"', '"{value:duration}"'))
+    assert "the summary shows '{message}' as a duration" in problem
+
+
+def test_derived_signals_stand_on_measured_ones() -> None:
+    derived = HEAD.replace(
+        "rules:\n",
+        "  - {name: a, unit: '1', derive: {method: absent, of: [kafka.consumer.lag]}}\n"
+        "  - {name: b, unit: '1', derive: {method: absent, of: [a]}}\n"
+        "  - {name: c, unit: '1', derive: {method: absent, of: [kafka.consumer.lagg]}}\n"
+        "  - {name: d, unit: '1', derive: {method: absence, of: [a]}}\n"
+        "  - {name: e, unit: '1', prometheus: up, derive: {method: absent, of: [a]}}\n"
+        "rules:\n",
+    )
+    found = problems(head=derived)
+    for word in (
+        "'b' is derived from 'a', which is derived itself",
+        "'c' is derived from 'kafka.consumer.lagg', which is not declared on platform 'shop'",
+        "Did you mean 'kafka.consumer.lag'?",
+        "unknown method 'absence'. Did you mean 'absent'?",
+        "a derived signal has no query of its own",
+    ):
+        assert any(word in problem for problem in found), (word, found)

@@ -257,6 +257,20 @@ def test_convert(value: float, unit: str, to: str, result: float) -> None:
     assert convert(value, unit, to) == pytest.approx(result, rel=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("value", "unit", "to", "result"),
+    [
+        (4, "ms", "us", 4000.0),
+        (85, "%", "1", 0.85),
+        (0.1, "s", "ms", 100.0),
+        (1.1, "GBy", "By", 1.1e9),
+        (18, "ds", "s", 1.8),
+    ],
+)
+def test_a_threshold_in_another_unit_is_exactly_the_same(value: float, unit: str, to: str, result: float) -> None:
+    assert convert(value, unit, to) == result
+
+
 @given(st.sampled_from(UNITS), st.sampled_from(UNITS), st.floats(1e-9, 1e12))
 def test_convert_there_and_back(unit: str, to: str, value: float) -> None:
     try:

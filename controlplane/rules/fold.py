@@ -84,24 +84,21 @@ def fold(membership: Membership, window: Samples, steps: Ints) -> Sheet:
 
 def _wide(window: Samples, steps: Ints) -> tuple[Floats, Bools | None]:
     """Samples as steps × series, and where there is one; None = everywhere."""
-    series, rows = window.series["sid"].to_numpy(), window.samples
+    series = window.series["sid"].to_numpy()
+    sid, ts, value = (window.samples[name].to_numpy() for name in ("sid", "ts", "value"))
     shape = (len(steps), len(series))
-    ts, value = rows["ts"].to_numpy(), rows["value"].to_numpy()
-    column_of = np.full(int(series.max()) + 1 if len(series) else 0, -1, np.int64)
+    if len(sid) == len(steps) * len(series):
+        # In the order in which the store gives them, and without a gap: nothing has to be looked up.
+        by_series = (len(series), len(steps))
+        if (ts.reshape(by_series) == steps).all() and (sid.reshape(by_series) == series[:, None]).all():
+            return np.ascontiguousarray(value.reshape(by_series).T), None
+    column_of = np.full(max(series.max(initial=0), sid.max(initial=0)) + 1, -1, np.int64)
     column_of[series] = np.arange(len(series))
-    sid = rows["sid"].to_numpy()
-    step = np.searchsorted(steps, ts)
-    if len(rows):
-        known = sid < len(column_of)
-        if not known.all():
-            sid, step, ts, value = sid[known], step[known], ts[known], value[known]
-        column = column_of[sid]
-        fits = (column >= 0) & (steps[np.minimum(step, len(steps) - 1)] == ts)
-        if not fits.all():
-            column, step, value = column[fits], step[fits], value[fits]
-    else:
-        column = np.empty(0, np.int64)
-    at = step * shape[1] + column
+    step, column = np.searchsorted(steps, ts), column_of[sid]
+    fits = (column >= 0) & (steps[np.minimum(step, len(steps) - 1)] == ts)
+    if not fits.all():
+        step, column, value = step[fits], column[fits], value[fits]
+    at = step * len(series) + column
     wide, there = np.full(shape, np.nan), np.zeros(shape, np.bool_)
     wide.reshape(-1)[at] = value
     there.reshape(-1)[at] = True

@@ -65,6 +65,8 @@ class Membership:
     def find(self, wanted: pl.DataFrame) -> Ints:
         """The slot of each row of `wanted` (SLOTS); -1 where there is none."""
         found = np.full(len(wanted), -1, np.int64)
+        if wanted.is_empty():
+            return found
         some = self.slots.with_row_index("slot").filter(pl.col("labels").is_in(wanted["labels"].unique().implode()))
         rows = wanted.with_row_index("row").join(some, on=SLOTS.names())
         found[rows["row"].to_numpy()] = rows["slot"].to_numpy()

@@ -83,7 +83,8 @@ def find(
         return np.where(slot < 0, _NONE, _ints(frame["order"]) * slots + slot)
 
     of_active, of_expected = keys(active), keys(expected)
-    found = np.unique(np.concatenate([_beyond(rules, sheet), of_active[of_active >= 0]]))
+    found = np.sort(np.concatenate([_beyond(rules, sheet), of_active[of_active >= 0]]))
+    found = found[np.diff(found, prepend=_NONE) > 0]
     before = np.full(len(found), _NONE)
     before[np.searchsorted(found, of_active[of_active >= 0])] = np.flatnonzero(of_active >= 0)
     order, slot = np.divmod(found, slots)

@@ -10,6 +10,7 @@ import click
 from controlplane import __version__
 from controlplane.cli import (
     alerts,
+    backtest,
     config,
     demo,
     events,
@@ -54,6 +55,7 @@ for _command in (
     alerts.unack,
     recommendations.recommendations,
     rules.rules,
+    backtest.backtest,
     events.events,
     telemetry.sql,
     telemetry.maintain,

@@ -1,0 +1,181 @@
+"""From paths and times to a policy, an inventory and a feed; all that is wrong with any of them is told at once."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import polars as pl
+
+from controlplane.backtest.feed import Feed, FileFeed, needs
+from controlplane.backtest.report import Night, document
+from controlplane.backtest.run import Run, run_all
+from controlplane.backtest.samplefile import Progress, SampleFile, open_samples
+from controlplane.costs import read_price_book
+from controlplane.model.errors import InvalidInput, Place, Problem
+from controlplane.model.resources import Inventory, Resource
+from controlplane.model.rules import RuleSet, Severity
+from controlplane.model.time import format_duration, from_ms
+from controlplane.present import iso
+from controlplane.rules.load import load_rules, read_rule_texts
+from controlplane.settings import Notify, Route, Secret
+from controlplane.telemetry.inventory_file import read_inventory
+from controlplane.tick.plane import Policy
+
+T = TypeVar("T")
+
+ENVIRONMENT = "backtest"
+NOTIFY = Notify(
+    routes=(
+        Route(name="slack", url=Secret(env="CONTROLPLANE_BACKTEST_SLACK")),
+        Route(name="pagerduty", url=Secret(env="CONTROLPLANE_BACKTEST_PAGERDUTY"), severities=(Severity.CRITICAL,)),
+    )
+)
+"""Critical and warning alerts to Slack, critical ones to PagerDuty; the addresses are never read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is to be backtested; times are epoch ms, None = the span of the samples."""
+
+    rules: tuple[tuple[Path, ...], ...]
+    """Files and folders of each rule set; one set, or two to compare."""
+    samples: Path
+    step: timedelta
+    begin: int | None = None
+    end: int | None = None
+    inventory: Path | None = None
+    prices: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Everything read and checked."""
+
+    policies: tuple[Policy, ...]
+    inventory: Inventory
+    file: SampleFile
+    first: int
+    last: int
+
+
+class Problems:
+    """Collects what is wrong, so that one mistake doesn't hide the others."""
+
+    def __init__(self) -> None:
+        self.found: list[Problem] = []
+
+    def add(self, problems: Iterable[Problem]) -> None:
+        """Add problems that aren't there yet."""
+        self.found += [problem for problem in dict.fromkeys(problems) if problem not in self.found]
+
+    def of(self, work: Callable[[], T], otherwise: T) -> T:
+        """What `work` gives, else `otherwise`, with its problems added."""
+        try:
+            return work()
+        except InvalidInput as error:
+            self.add(error.problems)
+            return otherwise
+
+    def raise_any(self) -> None:
+        """InvalidInput where there are any."""
+        if self.found:
+            raise InvalidInput(self.found)
+
+
+def read_rules(paths: Sequence[Path], problems: Problems) -> RuleSet:
+    """The rules of files and folders; half of them would mislead, so every problem counts."""
+    texts, unread = read_rule_texts((), paths)
+    problems.add(unread)
+    loaded = load_rules({Path(text.name).resolve(): text for text in texts}.values())
+    problems.add(loaded.problems)
+    if not loaded.rules.rules and not unread and not loaded.problems:
+        shown = ", ".join(map(str, paths))
+        problems.add([Problem(Place(shown), "there are no rules", "Name files or folders with alert rules")])
+    return loaded.rules
+
+
+def read_resources(path: Path, platforms: Sequence[str], problems: Problems) -> Inventory:
+    """The inventory, for each of the packs."""
+    found: list[Resource] = []
+    for platform in platforms:
+        found += problems.of(lambda of=platform: read_inventory(path, of), ())  # type: ignore[misc]
+    return Inventory(resources=tuple(found))
+
+
+def platforms_of(rule_sets: Iterable[RuleSet]) -> list[str]:
+    """The packs that rules belong to, in name order."""
+    return sorted({placed.platform for rules in rule_sets for placed in rules.rules})
+
+
+def prepare(asked: Asked, folder: Path, progress: Progress) -> Ready:
+    """Read and check everything; InvalidInput carries every problem of every file."""
+    problems = Problems()
+    rule_sets = [read_rules(paths, problems) for paths in asked.rules]
+    platforms = platforms_of(rule_sets) or [ENVIRONMENT]
+    inventory = Inventory()
+    if asked.inventory is not None:
+        inventory = read_resources(asked.inventory, platforms, problems)
+    book = None if (path := asked.prices) is None else problems.of(lambda: read_price_book(path), None)
+    step_ms = asked.step // timedelta(milliseconds=1)
+    file = problems.of(lambda: open_samples(asked.samples, step_ms, folder, progress), None)
+    problems.raise_any()
+    assert file is not None
+    first = int(file.steps[0]) if asked.begin is None else -(-asked.begin // step_ms) * step_ms
+    last = int(file.steps[-1]) if asked.end is None else asked.end // step_ms * step_ms
+    if last < first:
+        message = (
+            f"there is no step of {format_duration(asked.step)} from {iso(from_ms(first))} to {_shown(asked, last)}"
+        )
+        raise InvalidInput([Problem(Place(str(asked.samples)), message, "Correct --from, --to or --step")])
+    prices = dict.fromkeys(platforms, book) if book is not None else {}
+    policies = tuple(Policy(rules=rules, prices=prices, notify=NOTIFY, environment=ENVIRONMENT) for rules in rule_sets)
+    return Ready(policies, inventory, file, first, last)
+
+
+def _shown(asked: Asked, last: int) -> str | None:
+    return iso(from_ms(last if asked.end is None else asked.end))
+
+
+def feed_of(ready: Ready, folder: Path, progress: Progress, window: int | None = None) -> FileFeed:
+    """The samples of the span, in windows of so many steps (default: as many as fit into memory)."""
+    derived = [one for policy in ready.policies for one in policy.compiled.derived]
+    advice = any(policy.advisers for policy in ready.policies)
+    keep = needs(derived, ready.file.series["signal"].unique().sort().to_list(), advice=advice)
+    return FileFeed(ready.file, ready.first, ready.last, keep, folder, progress, window)
+
+
+def backtest(ready: Ready, folder: Path, night: Night, progress: Progress, window: int | None = None) -> "Tested":
+    """Run every policy over the samples; the result doesn't depend on `window`, the number of steps taken at once."""
+    feed = feed_of(ready, folder, progress, window)
+    runs = [Run(policy, ready.inventory, feed) for policy in ready.policies]
+    go(runs, feed, progress)
+    about = span(feed) | {"samples": feed.rows, "series": len(ready.file.series)}
+    series = ready.file.series
+    return Tested(tuple(runs), tuple(document(run, night, about, series) for run in runs), series)
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """Finished runs with their documents, in the order of the policies."""
+
+    runs: tuple[Run, ...]
+    documents: tuple[dict[str, Any], ...]
+    series: pl.DataFrame
+
+
+def go(runs: Sequence[Run], feed: Feed, progress: Progress) -> None:
+    """Take the runs through the feed."""
+    whole = max(1, feed.last - feed.first + feed.step_ms)
+    for done in run_all(list(runs), feed):
+        progress(f"Evaluated to {from_ms(done):%Y-%m-%d %H:%MZ}", (done - feed.first + feed.step_ms) / whole)
+
+
+def span(feed: Feed) -> dict[str, Any]:
+    """From, to and step of a feed, for the summary."""
+    return {
+        "from": iso(from_ms(feed.first)),
+        "to": iso(from_ms(feed.last)),
+        "step": format_duration(timedelta(milliseconds=feed.step_ms)),
+    }

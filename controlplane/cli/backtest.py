@@ -1,0 +1,159 @@
+"""`controlplane backtest`: what would these rules have paged?"""
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from controlplane.cli.output import console, finish, json_option, print_json, tell
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from controlplane.backtest.report import Night
+    from controlplane.backtest.setup import Asked
+
+_QUARTER = 0.25
+_HOURS = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])")
+_MS = timedelta(milliseconds=1)
+
+
+class _Instant(click.ParamType[int]):
+    name = "TIME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        text = str(value)
+        if re.fullmatch(r"[0-9]{1,15}", text):
+            return int(text)
+        try:
+            at = datetime.fromisoformat(text)
+        except ValueError:
+            self.fail(f"{text!r} is not a time; write it like 2026-03-12T20:00:00Z, or as epoch ms", param, ctx)
+        if at.tzinfo is None:
+            self.fail(f"{text!r} has no zone; write it like 2026-03-12T20:00:00Z", param, ctx)
+        return (at - datetime(1970, 1, 1, tzinfo=UTC)) // _MS
+
+
+class _Duration(click.ParamType[timedelta]):
+    name = "DURATION"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        from controlplane.model.time import parse_duration
+
+        if isinstance(value, timedelta):
+            return value
+        try:
+            return parse_duration(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _step(_context: click.Context, _parameter: click.Parameter, step: timedelta) -> timedelta:
+    if step < timedelta(seconds=1) or step > timedelta(hours=1) or timedelta(hours=24) % step:
+        raise click.BadParameter("it is between 1s and 1h and divides a day, such as 15s")
+    return step
+
+
+def _night(_context: click.Context, _parameter: click.Parameter, text: str) -> "Night":
+    from controlplane.backtest.report import Night
+
+    found = _HOURS.fullmatch(text)
+    if found is None or found.groups()[:2] == found.groups()[2:]:
+        raise click.BadParameter(f"{text!r} is no part of the day; write it like 22:00-07:00 (UTC)")
+    hours = [int(part) for part in found.groups()]
+    return Night(hours[0] * 60 + hours[1], hours[2] * 60 + hours[3])
+
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@click.option("--rules", multiple=True, type=_PATH, help="Rule file or folder; may be given several times.")
+@click.option("--samples", type=_PATH, help="Parquet or CSV file with ts, signal, labels, value, perhaps platform.")
+@click.option("--from", "begin", type=_Instant(), help="First step [default: of the samples].")
+@click.option("--to", "end", type=_Instant(), help="Last step [default: of the samples].")
+@click.option("--step", type=_Duration(), default="15s", show_default=True, callback=_step, help="The grid.")
+@click.option("--inventory", type=_PATH, help="Inventory file: limits, settings, hosts.")
+@click.option("--prices", type=_PATH, help="Price book.")
+@click.option("--night", default="22:00-07:00", show_default=True, callback=_night, help="Night, in UTC.")
+@click.option("--max-pages", type=click.IntRange(0), help="Exit 1 where there are more pages than this.")
+@json_option
+def backtest(
+    *,
+    rules: tuple[Path, ...],
+    samples: Path | None,
+    begin: int | None,
+    end: int | None,
+    step: timedelta,
+    inventory: Path | None,
+    prices: Path | None,
+    night: Any,
+    max_pages: int | None,
+    as_json: bool,
+) -> None:
+    """Run rules over recorded samples: alerts, recommendations and messages that they would have led to.
+
+    Nothing is sent and nothing is stored. Exit 1 where --max-pages is exceeded, 2 where a file can't be used.
+    """
+    if not rules or samples is None:
+        raise click.UsageError("name --rules and --samples")
+    if begin is not None and end is not None and end < begin:
+        raise click.UsageError("--to lies before --from")
+    from controlplane.backtest.setup import Asked
+
+    asked = Asked((rules,), samples, step, begin, end, inventory, prices)
+    _report(asked, night, max_pages, as_json=as_json)
+
+
+def _report(asked: "Asked", night: "Night", max_pages: int | None, *, as_json: bool) -> None:
+    from controlplane.backtest.report import episodes
+    from controlplane.backtest.setup import backtest as run_it
+    from controlplane.backtest.setup import prepare
+
+    began = time.monotonic()
+    with TemporaryDirectory(prefix="controlplane-backtest-") as name, _progress() as told:
+        ready = prepare(asked, Path(name), told)
+        tested = run_it(ready, Path(name), night, told)
+    (result,), (run,) = tested.documents, tested.runs
+    result["summary"]["seconds"] = round(time.monotonic() - began, 3)
+    if as_json:
+        print_json(result)
+    else:
+        from controlplane.cli.backtested import show
+
+        show(console(), result, episodes(run))
+    finish(_verdict(result["summary"]["pages"], max_pages))
+
+
+def _verdict(pages: int, most: int | None) -> int:
+    if most is None or pages <= most:
+        return 0
+    tell(f"{pages} pages are more than {most}", err=True)
+    return 1
+
+
+@contextmanager
+def _progress() -> "Iterator[Callable[[str, float], None]]":
+    """A bar on a terminal, a line a quarter elsewhere, both on stderr."""
+    from rich import progress
+
+    screen = console(stderr=True)
+    columns = (progress.TextColumn("{task.description}"), progress.BarColumn(), progress.TaskProgressColumn())
+    with progress.Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
+        task = bar.add_task("Reading", total=1.0)
+        quarters = {"": 0}
+
+        def told(what: str, share: float) -> None:
+            bar.update(task, completed=share, description=what)
+            stage = what.partition(" ")[0]
+            if not screen.is_terminal and int(share / _QUARTER) > quarters.get(stage, 0):
+                quarters[stage] = int(share / _QUARTER)
+                tell(f"{what} · {share:.0%}", err=True)
+
+        yield told

@@ -32,7 +32,12 @@ _TEST_SOURCE = "test"
 
 
 def spread(text: object) -> tuple[str, ...]:
-    """`1*3 _` → 1 1 1 _; ValueError names the word that is neither `word` nor `word*times`."""
+    """`1*3 _` → 1 1 1 _; ValueError names the word that is neither `word` nor `word*times`.
+
+    A list has a word a step, which may hold spaces.
+    """
+    if isinstance(text, list | tuple) and all(isinstance(word, str) for word in text):
+        return tuple(text)
     if not isinstance(text, str):
         raise ValueError('is no text; write a value a step, such as "1*3 _ 2"')
     words: list[str] = []

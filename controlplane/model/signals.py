@@ -74,6 +74,21 @@ class BaselineRatio(Model):
         return self
 
 
+class ExpectedLoad(Model):
+    """`of` summed by the label `by`, left out where it was below `at_least` `before` ago: for floors.
+
+    A floor is meant for hours in which there is load to expect. Where nothing is known of then, it counts as expected.
+    Series: `by`.
+    """
+
+    method: Literal["expected_load"]
+    of: SignalName
+    by: LabelName
+    at_least: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    before: Length = timedelta(days=7)
+    over: Length = timedelta(minutes=10)
+
+
 class LagState(Model):
     """Burrow's status of a consumer group, that of its worst partition: 1 OK, 2 WARN, 4 STOP, 5 STALL, 6 REWIND.
 
@@ -107,7 +122,7 @@ class Absent(Model):
 
 
 Derivation = Annotated[
-    Utilization | TimeToLimit | BurnRate | BaselineRatio | LagState | TimeToDrain | Absent,
+    Utilization | TimeToLimit | BurnRate | BaselineRatio | ExpectedLoad | LagState | TimeToDrain | Absent,
     Field(discriminator="method"),
 ]
 
@@ -160,7 +175,7 @@ class Signal(Model):
                 return ((derive.over, now),)
             case BurnRate() as derive:
                 return ((derive.windows[0], now),)
-            case BaselineRatio() as derive:
+            case BaselineRatio() | ExpectedLoad() as derive:
                 return ((derive.before + derive.over, derive.before), (derive.over, now))
             case LagState():
                 return ((timedelta(hours=1), now),)

@@ -17,6 +17,7 @@ from controlplane.model.signals import (
     Absent,
     BaselineRatio,
     BurnRate,
+    ExpectedLoad,
     LagState,
     Signal,
     Span,
@@ -167,6 +168,8 @@ def _values(
             return _burn_rate(method, rows[method.of], steps, step_ms)
         case BaselineRatio() as method:
             return _baseline_ratio(method, rows[method.of], steps, step_ms)
+        case ExpectedLoad() as method:
+            return _expected_load(method, rows[method.of], steps)
         case LagState() as method:
             return _lag_state(method, rows, steps)
         case TimeToDrain() as method:
@@ -186,8 +189,13 @@ def _label(name: str) -> pl.Expr:
 
 
 def _object(**fields: pl.Expr) -> pl.Expr:
-    """Canonical JSON of labels; the names come in text order."""
-    return pl.struct(*(value.alias(name) for name, value in sorted(fields.items()))).struct.json_encode()
+    """Canonical JSON of labels: the names come in text order, empty ones are left out."""
+    pairs = []
+    for name, value in sorted(fields.items()):
+        # A struct with one field encodes to {"name":…}; its inside is the quoted pair.
+        pair = pl.struct(value.alias(name)).struct.json_encode().str.strip_prefix("{").str.strip_suffix("}")
+        pairs.append(pl.when(value != "").then(pair))
+    return pl.concat_str(pl.lit("{"), pl.concat_str(pairs, separator=",", ignore_nulls=True), pl.lit("}"))
 
 
 def _utilization(
@@ -256,6 +264,20 @@ def _baseline_ratio(method: BaselineRatio, rows: pl.DataFrame, steps: pl.DataFra
     then = means_until(rows, now.select(*SERIES, pl.col("ts") - before), over)
     base = then.select(*SERIES, pl.col("ts") + before, pl.col("value").alias("base")).filter(pl.col("base") != 0)
     return now.join(base, on=[*SERIES, "ts"]).select(*SERIES, "ts", pl.col("value") / pl.col("base"))
+
+
+def _expected_load(method: ExpectedLoad, rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
+    before = _ms(method.before)
+    load = (
+        rows.with_columns(_object(**{method.by: _label(method.by)}).alias("labels"))
+        .group_by(*SERIES, "ts")
+        .agg(in_order(pl.col("value")).list.sum())
+        .sort(*SERIES, "ts")
+    )
+    now = _at(load, steps)
+    then = means_until(load, now.select(*SERIES, pl.col("ts") - before), _ms(method.over))
+    quiet = then.filter(pl.col("value") < method.at_least).with_columns(pl.col("ts") + before)
+    return now.join(quiet, on=[*SERIES, "ts"], how="anti").select(ROWS.names())
 
 
 def _lag_state(method: LagState, rows: Mapping[str, pl.DataFrame], steps: pl.DataFrame) -> pl.DataFrame:

@@ -77,7 +77,9 @@ def derive(
     stored = _stored(answered, window, past, step_ms)
     for platform, signal, mine, steps in answered:
         known = [_of(stored[span], platform, signal.inputs) for span in signal.spans]
-        rows = {name: _rows((*known, mine), name) for name in signal.inputs}
+        # A series that is there is there, whatever its value is.
+        of_use = not isinstance(signal.derive, Absent)
+        rows = {name: _rows((*known, mine), name, of_use=of_use) for name in signal.inputs}
         values = _values(signal, rows, mine.coverage, steps, inventory, platform, step_ms)
         parts.append(_samples(platform, signal.name, values, steps))
     return _together(parts)
@@ -141,13 +143,13 @@ def _answered(window: Samples, past: Past, platform: str, inputs: Sequence[str],
     return full.filter(pl.col("n") == pl.col("expected")).select("source", "ts").sort("source", "ts")
 
 
-def _rows(parts: Sequence[Samples], signal: str) -> pl.DataFrame:
-    """ROWS of one signal by series and time; a sample that is not a number is left out."""
+def _rows(parts: Sequence[Samples], signal: str, *, of_use: bool) -> pl.DataFrame:
+    """ROWS of one signal; where they are `of_use`, by series and time and without samples that are no number."""
     found = [
         part.samples.join(part.series.filter(pl.col("signal") == signal), on="sid").select(ROWS.names())
         for part in parts
     ]
-    return usable(pl.concat(found))
+    return usable(pl.concat(found)) if of_use else pl.concat(found)
 
 
 def _values(
@@ -255,7 +257,9 @@ def _burn_rate(method: BurnRate, rows: pl.DataFrame, steps: pl.DataFrame, step_m
     both = long.join(short.rename({"value": "short"}), on=[*SERIES, "ts"])
     # The better of the two windows burns less, and both have to exceed a threshold.
     good = pl.max_horizontal("value", "short")
-    return both.select(*SERIES, "ts", ((1 - good) / (1 - method.objective)).alias("value"))
+    burn = (1 - good) / (1 - method.objective)
+    # 1 - 0.9999 is no round number in binary: without rounding a rate of 14.4 would be above 14.4.
+    return both.select(*SERIES, "ts", burn.round_sig_figs(12).alias("value"))
 
 
 def _baseline_ratio(method: BaselineRatio, rows: pl.DataFrame, steps: pl.DataFrame, step_ms: int) -> pl.DataFrame:

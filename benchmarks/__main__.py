@@ -41,9 +41,12 @@ def main(names: tuple[str, ...], as_json: bool, only_list: bool) -> None:
                 failed = True
                 click.echo(f"failed: {error}", err=True)
     if as_json:
-        click.echo(json.dumps({"machine": machine(), "results": [r.as_dict() for r in results]}, indent=2))
+        compared = [dict(zip(_SIDE_BY_SIDE, row, strict=True)) for row in _side_by_side(results)]
+        document = {"machine": machine(), "results": [r.as_dict() for r in results], "side_by_side": compared}
+        click.echo(json.dumps(document, indent=2))
     else:
         _print(results)
+        _print_side_by_side(results)
     sys.exit(1 if failed else 0)
 
 
@@ -87,6 +90,48 @@ def _print(results: list[Result]) -> None:
             target,
         )
     Console(width=width, markup=False, highlight=False).print(table)
+
+
+_SIDE_BY_SIDE = ("case", "rival", "best", "rival_best", "faster", "faster_wanted", "memory", "memory_wanted", "met")
+
+
+def _side_by_side(results: list[Result]) -> list[tuple[Any, ...]]:
+    """Cases next to their rivals of the same run: best times, how many times faster, share of the memory."""
+    by_name = {result.name: result for result in results}
+    rows = []
+    for result in results:
+        wanted = result.rival
+        if wanted is None or wanted.name not in by_name:
+            continue
+        rival = by_name[wanted.name]
+        faster, memory = rival.best / result.best, result.work_bytes / max(rival.work_bytes, 1)
+        met = faster >= wanted.faster and (wanted.memory is None or memory <= wanted.memory)
+        rows.append(
+            (result.name, rival.name, result.best, rival.best, faster, wanted.faster, memory, wanted.memory, met)
+        )
+    return rows
+
+
+def _print_side_by_side(results: list[Result]) -> None:
+    rows = _side_by_side(results)
+    if not rows:
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="Side by side, best of the same run")
+    for column in ("Case", "Next to", "Best", "Its best", "Faster", "Wanted", "Memory of the work", "Wanted", ""):
+        table.add_column(column, justify="left" if column in {"Case", "Next to"} else "right")
+    for name, rival, best, its_best, faster, wanted, memory, share, met in rows:
+        table.add_row(
+            name,
+            rival,
+            _seconds(best),
+            _seconds(its_best),
+            f"{faster:,.1f}×",
+            f"{wanted:,.0f}×",
+            f"{memory:.0%}",
+            "–" if share is None else f"{share:.0%}",
+            "✓" if met else "✗",
+        )
+    Console(width=None if sys.stdout.isatty() else 140, markup=False, highlight=False).print(table)
 
 
 def _seconds(seconds: float) -> str:

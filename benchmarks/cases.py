@@ -1,5 +1,14 @@
 """All cases, in the order in which they are run."""
 
-from benchmarks import deciding, decoding, events, samples, starting
+from benchmarks import deciding, decoding, evaluating, events, prometheus, samples, starting, ticking
 
-ALL = (*starting.CASES, *decoding.CASES, *deciding.CASES, *samples.CASES, *events.CASES)
+ALL = (
+    *starting.CASES,
+    *decoding.CASES,
+    *prometheus.CASES,
+    *evaluating.CASES,
+    *ticking.CASES,
+    *deciding.CASES,
+    *samples.CASES,
+    *events.CASES,
+)

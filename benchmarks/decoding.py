@@ -1,10 +1,12 @@
 """Answers of Prometheus: from bytes to frames and canonical labels."""
 
+import json
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.measure import Case
+from benchmarks.measure import Case, Rival, Unavailable
 
 SERIES = 500_000
 STEPS = 4
@@ -47,6 +49,17 @@ def _matrix(_folder: Path) -> Callable[[], object]:
     return _decode(matrix_answer(SERIES, STEPS))
 
 
+def _data_frame(_folder: Path) -> Callable[[], object]:
+    """The same answer as the data frame of prometheus-api-client, which needs pandas."""
+    sys.path.append(str(Path(sys.prefix) / "peers"))
+    try:
+        from prometheus_api_client import MetricRangeDataFrame
+    except ImportError:
+        raise Unavailable("prometheus-api-client's data frame needs pandas; run this with make bench") from None
+    body = matrix_answer(SERIES, STEPS)
+    return lambda: MetricRangeDataFrame(json.loads(body)["data"]["result"])
+
+
 @dataclass(frozen=True)
 class Labels:
     """Canonical labels of an answer whose series were never seen, or were seen in the answer before."""
@@ -74,11 +87,20 @@ CASES = (
         "decode-matrix",
         f"range answer, {SERIES:,} series × {STEPS} steps",
         _matrix,
-        3,
+        5,
         SERIES * STEPS,
         "samples",
         5.0,
         _FITS,
+        Rival("client-matrix", faster=10, memory=1 / 3),
+    ),
+    Case(
+        "client-matrix",
+        "the same as prometheus-api-client's MetricRangeDataFrame",
+        _data_frame,
+        2,
+        SERIES * STEPS,
+        "samples",
     ),
     Case("labels-new", f"labels of {SERIES:,} series, never seen", Labels(known=False), 3, SERIES, "series"),
     Case("labels-known", f"labels of {SERIES:,} series, as before", Labels(known=True), 3, SERIES, "series"),

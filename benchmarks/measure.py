@@ -19,6 +19,24 @@ Prepare = Callable[[Path], Callable[[], object]]
 class Seconds(list[float]):
     """What the runs took that a piece of work timed by itself."""
 
+    peak_bytes: int | None = None
+    """The most memory that another program took, where it did the work."""
+
+
+class Unavailable(Exception):
+    """What a case needs isn't installed; says what to install."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """A case that does the same by other means, and how much better than it a case has to be in the same run."""
+
+    name: str
+    faster: float = 1.0
+    """The rival's best time has to be at least so many times as long."""
+    memory: float | None = None
+    """Share of the memory that the rival's work takes at most."""
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
@@ -38,6 +56,7 @@ class Case:
     """Seconds that the median should stay below."""
     why: str = ""
     """Where the target comes from."""
+    rival: Rival | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +78,17 @@ class Result:
     unit: str
     target: float | None
     why: str
+    rival: Rival | None
 
     @property
     def met(self) -> bool | None:
         """Whether the target is met; None where there is none."""
         return None if self.target is None else self.median < self.target
+
+    @property
+    def work_bytes(self) -> int:
+        """The most memory that the work took on top of what was there before it."""
+        return max(0, self.peak_bytes - self.before_bytes)
 
     def as_dict(self) -> dict[str, Any]:
         """The result as a document."""
@@ -96,6 +121,8 @@ def _child(case: Case, sender: Connection) -> None:
     try:
         with tempfile.TemporaryDirectory(prefix="controlplane-bench-") as folder:
             sender.send(_measured(case, Path(folder)))
+    except Unavailable as error:
+        sender.send(f"not measured: {error}")
     except Exception as error:  # noqa: BLE001 - the parent tells of it
         sender.send(f"{type(error).__name__}: {error}")
     finally:
@@ -108,11 +135,13 @@ def _measured(case: Case, folder: Path) -> Result:
     before = _reset_peak()
     seconds: list[float] = []
     cpu: list[float] = []
+    elsewhere: int | None = None
     for _ in range(case.runs):
         began, began_cpu = time.perf_counter(), _cpu()
         own = work()
         taken, taken_cpu = time.perf_counter() - began, _cpu() - began_cpu
         seconds += own if isinstance(own, Seconds) else [taken]
+        elsewhere = own.peak_bytes if isinstance(own, Seconds) else None
         cpu += [taken_cpu / len(own)] * len(own) if isinstance(own, Seconds) else [taken_cpu]
     ordered = sorted(seconds)
     return Result(
@@ -123,12 +152,13 @@ def _measured(case: Case, folder: Path) -> Result:
         median=statistics.median(ordered),
         cpu=statistics.median(cpu),
         p99=ordered[min(len(ordered) - 1, round(0.99 * (len(ordered) - 1)))],
-        peak_bytes=_peak(),
-        before_bytes=before,
+        peak_bytes=_peak() if elsewhere is None else elsewhere,
+        before_bytes=before if elsewhere is None else 0,
         amount=case.amount,
         unit=case.unit,
         target=case.target,
         why=case.why,
+        rival=case.rival,
     )
 
 

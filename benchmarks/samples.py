@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.deciding import STEP_MS, samples, to_grid
 from benchmarks.measure import Case
+from benchmarks.world import START_MS, STEP_MS, samples
 
 SERIES = 500_000
 STEPS = 4
@@ -22,8 +22,7 @@ class Write:
         from controlplane.telemetry.store import SampleStore
 
         store = SampleStore(folder / "telemetry.duckdb")
-        first = to_grid()
-        batches = iter([samples(self.series, STEPS, first_ms=first + STEP_MS * STEPS * turn) for turn in range(3)])
+        batches = iter([samples(self.series, STEPS, turn=turn) for turn in range(3)])
         return lambda: store.write([next(batches)])
 
 
@@ -40,8 +39,7 @@ class Read:
         store = SampleStore(folder / "telemetry.duckdb")
         batch = samples(self.series, STEPS)
         store.write([batch])
-        start = to_grid()
-        return lambda: store.read(start - STEP_MS, start + STEP_MS * STEPS)
+        return lambda: store.read(START_MS - STEP_MS, START_MS + STEP_MS * STEPS)
 
 
 _AMOUNT = SERIES * STEPS

@@ -1,5 +1,6 @@
 """Helpers: rules from YAML, samples from short texts, and a state machine that is slow and plainly right."""
 
+import json
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -93,6 +94,8 @@ class Plain:
 
     rule: AlertRule
     state: str = "inactive"
+    known: bool = False
+    """Whether the series was there before: only then it can be missing."""
     active_at: int = 0
     held_since: int | None = None
     log: list[tuple[int, str]] = field(default_factory=list)
@@ -101,6 +104,16 @@ class Plain:
         if value == "x":
             return
         present = value != "_"
+        self.known |= present
+        if self.state == "nodata":
+            if not present:
+                return
+            self.state = "inactive"
+            self.log.append((ts, "resolved"))
+        if not present and self.known and self.rule.missing.policy == "alert":
+            self.state, self.held_since = "nodata", None
+            self.log.append((ts, "nodata"))
+            return
         number = value if isinstance(value, float) else None
         hold = _ms(self.rule.for_)
         keep = _ms(self.rule.keep_firing_for)
@@ -133,6 +146,83 @@ class Plain:
             return
         self.log.append((ts, "dropped" if self.state == "pending" else "resolved"))
         self.state, self.held_since = "inactive", None
+
+
+class PlainRules:
+    """All alert rules over all samples, one step at a time and one alert at a time."""
+
+    def __init__(self, rules: RuleSet) -> None:
+        self.rules = rules.alert_rules()
+        self.alerts: dict[tuple[str, str, str], Plain] = {}
+        self.clashes: set[tuple[int, str, str]] = set()
+
+    def run(self, window: Samples) -> list[tuple[int, str, str, str, str]]:
+        """ts, rule, source, labels and kind of every transition, in order."""
+        series = {row[0]: row[1:] for row in window.series.iter_rows()}
+        values = {(sid, ts): value for sid, ts, value in window.samples.iter_rows()}
+        spans = list(window.coverage.iter_rows())
+        found = []
+        for ts in sorted({ts for *_, first, last in spans for ts in range(first, last + 1, STEP)}):
+            at = {sid: values[sid, ts] for sid in series if (sid, ts) in values}
+            for placed in self.rules:
+                rule = placed.rule
+                assert isinstance(rule, AlertRule)
+                answered = {
+                    source
+                    for source, platform, signal, first, last in spans
+                    if signal == rule.signal and platform in ("", placed.platform) and first <= ts <= last
+                }
+                results = self._results(placed.platform, rule, series, at)
+                shown = [labels for (_, labels), many in results.items() for _ in (many if rule.by is None else [0])]
+                twice = {labels for labels in shown if shown.count(labels) > 1}
+                self.clashes |= {(ts, rule.id, labels) for labels in twice}
+                for source, labels in results:
+                    self.alerts.setdefault((rule.id, source, labels), Plain(rule))
+                for (of, source, labels), alert in sorted(self.alerts.items()):
+                    if of != rule.id:
+                        continue
+                    before = len(alert.log)
+                    many = results.get((source, labels))
+                    alert.known |= many is not None
+                    if source in answered and not twice:
+                        alert.step(ts, "_" if many is None else folded(rule.fold, many))
+                    found += [(ts, of, source, labels, kind) for _, kind in alert.log[before:]]
+        return found
+
+    def _results(
+        self,
+        platform: str,
+        rule: AlertRule,
+        series: dict[int, tuple[str, str, str, str]],
+        at: dict[int, float | None],
+    ) -> dict[tuple[str, str], list[float | None]]:
+        """Values by source and labels, in the order of the series."""
+        found: dict[tuple[str, str], list[float | None]] = {}
+        for sid, (source, of, signal, text) in series.items():
+            labels = json.loads(text)
+            wanted = all(labels.get(name) == value for name, value in rule.where.items())
+            if sid in at and signal == rule.signal and of in ("", platform) and wanted:
+                kept = labels if rule.by is None else {name: labels.get(name, "") for name in rule.by}
+                found.setdefault((source, canonical(kept)), []).append(at[sid])
+        return found
+
+
+def folded(fold: str | None, values: list[float | None]) -> float | None:
+    """The value of some series, as Prometheus folds them; None = not a number."""
+    numbers = [value for value in values if value is not None]
+    if fold == "count":
+        return float(len(values))
+    if fold in ("max", "min"):
+        return (max if fold == "max" else min)(numbers, default=None)
+    if fold is None:
+        return values[0]
+    if len(numbers) < len(values):
+        return None
+    total = 0.0
+    for number in numbers:
+        total += number
+    total = total / len(numbers) if fold == "avg" else total
+    return None if total != total else total
 
 
 def _compare(value: float, operator: str, limit: float) -> bool:

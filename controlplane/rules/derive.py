@@ -149,7 +149,11 @@ def _rows(parts: Sequence[Samples], signal: str, *, of_use: bool) -> pl.DataFram
         part.samples.join(part.series.filter(pl.col("signal") == signal), on="sid").select(ROWS.names())
         for part in parts
     ]
-    return usable(pl.concat(found)) if of_use else pl.concat(found)
+    rows = pl.concat(found)
+    if len(found) > 2:
+        # In a long window, two stretches before it can overlap.
+        rows = rows.unique(["source", "labels", "ts"])
+    return usable(rows) if of_use else rows
 
 
 def _values(
@@ -257,7 +261,8 @@ def _burn_rate(method: BurnRate, rows: pl.DataFrame, steps: pl.DataFrame, step_m
     both = long.join(short.rename({"value": "short"}), on=[*SERIES, "ts"])
     # The better of the two windows burns less, and both have to exceed a threshold.
     good = pl.max_horizontal("value", "short")
-    burn = (1 - good) / (1 - method.objective)
+    # A constant divisor would give another last digit in a frame of one row than in a longer one.
+    burn = (1 - good) * (1 / (1 - method.objective))
     # 1 - 0.9999 is no round number in binary: without rounding a rate of 14.4 would be above 14.4.
     return both.select(*SERIES, "ts", burn.round_sig_figs(12).alias("value"))
 

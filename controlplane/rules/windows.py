@@ -77,7 +77,8 @@ def slopes(rows: pl.DataFrame, steps: pl.DataFrame, span_ms: int, step_ms: int) 
     n, x, y = pl.col("n").cast(pl.Int128), pl.col("x"), pl.col("fixed")
     rise = (n * pl.col("xy") - x * y).cast(pl.Float64) / _FRACTION
     run = (n * pl.col("xx") - x * x).cast(pl.Float64)
-    slope = (rise / run / (step_ms / 1000)).alias("slope")
+    # Polars multiplies by the inverse of a constant, but divides where there is one row.
+    slope = (rise / run * (1000 / step_ms)).alias("slope")
     return at.join(sums.select(*SERIES, "ts", slope), on=[*SERIES, "ts"]).select(*ROWS, "slope")
 
 

@@ -46,7 +46,7 @@ def alert_json(alert: Alert, reading: Reading | None = None) -> dict[str, Any]:
 def condition(threshold: str, unit: str) -> str:
     """A threshold such as `> 0.85` with its unit for people: `> 85 %`; equality of a pure number stays one: `== 0`."""
     operator, _, number = threshold.partition(" ")
-    if not number or is_state(operator, unit):
+    if not number or not unit or is_state(operator, unit):
         return threshold
     return f"{operator} {human(float(number), unit)}"
 

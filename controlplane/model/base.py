@@ -38,6 +38,9 @@ _CONDITION = re.compile(
 )
 
 
+_NEGATED = {">": "<=", ">=": "<", "<": ">=", "<=": ">", "==": "!=", "!=": "=="}
+
+
 class Condition(Model):
     """A comparison of a value with a threshold; the unit is the signal's unless one is written."""
 
@@ -63,6 +66,10 @@ class Condition(Model):
         if self.unit is None or self.unit == unit:
             return self.model_copy(update={"unit": unit})
         return self.model_copy(update={"threshold": convert(self.threshold, self.unit, unit), "unit": unit})
+
+    def negated(self) -> Self:
+        """The condition that holds where this one doesn't, for numbers."""
+        return self.model_copy(update={"operator": _NEGATED[self.operator]})
 
     def __str__(self) -> str:
         return f"{self.operator} {self.threshold:.12g}" + (f" {self.unit}" if self.unit else "")

@@ -202,8 +202,15 @@ class Expected(Model):
         """Unit of a number without one."""
         return (self.expect.unit if self.expect else None) or _ONE_UNIT
 
+    @property
+    def breach(self) -> str:
+        """The trouble as a condition without its unit: `!= 8`, or `!= replica or logical`."""
+        if self.expect is None:
+            return "!= " + " or ".join(self.one_of)
+        return str(self.expect.negated().model_copy(update={"unit": None}))
+
     def __str__(self) -> str:
-        return str(self.expect) if self.expect else "== " + " or ".join(self.one_of)
+        return str(self.expect) if self.expect else " or ".join(self.one_of)
 
 
 class DriftRule(RuleBase):

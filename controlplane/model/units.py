@@ -116,9 +116,9 @@ def is_state(operator: str, unit: str) -> bool:
 
 
 def human(value: float | None, unit: str) -> str:
-    """A value with its unit for people: `91.2 %`, `412,000 messages`, `1.4 TB/s`."""
+    """A value with its unit for people: `91.2 %`, `412,000 messages`, `1.4 TB/s`; `–` for what is no number at all."""
     if value is None:
-        return "no data"
+        return "no data" if unit else "–"
     if not math.isfinite(value):
         return f"{value:+} {unit}"
     if unit == "1":

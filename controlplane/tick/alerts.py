@@ -140,8 +140,9 @@ def _drift_facts(rule: DriftRule, platform: str, labels: Mapping[str, str], inve
     words = {"resource": resource, "setting": setting, "actual": actual, "expected": str(expected or "gone")}
     return {
         "summary": _filled(rule.summary, words, lambda name, _: words["actual" if name == "value" else "expected"]),
-        "threshold": str(expected or ""),
-        "unit": expected.unit if expected else "1",
+        "threshold": expected.breach if expected else "",
+        # A text has no unit.
+        "unit": expected.unit if expected and expected.expect else "",
     }
 
 

@@ -3,13 +3,14 @@
 from collections.abc import Collection, Mapping
 from decimal import Decimal
 from functools import cached_property
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
-from controlplane.model.base import Model
+from controlplane.model.base import Model, RuleId
 from controlplane.model.labels import printable
-from controlplane.model.money import HOURS_PER_MONTH, MONTHS_PER_YEAR, cents
+from controlplane.model.methods import Bytes
+from controlplane.model.money import HOURS_PER_MONTH, MONTHS_PER_YEAR, Money, cents
 from controlplane.model.recommendations import CostLine, Price
 
 SECONDS_PER_TRAFFIC_MONTH = 86_400 * 30
@@ -33,10 +34,83 @@ _MONTHLY: dict[str, Decimal] = {
 _NEVER_RESERVED = {"USD/GBy.mo", "USD/GBy", "USD"}
 
 
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Some = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Standing(Model):
+    """A cost of the platform as a whole, whatever its machines are: power, staff, a link."""
+
+    price: Name
+    scope: Name
+    """What it is for, such as power; what two offers both have is compared."""
+    quantity: Money | None = Decimal(1)
+    """In the unit of the price; None = not known."""
+    pays_for: tuple[Name, ...] = ()
+    """Roles that need no price of their own because of it, such as the volumes of a store."""
+
+
+class Holds(Model):
+    """What one thing that is bought holds."""
+
+    cores: Some | None = None
+    memory: Annotated[Bytes, Field(gt=0)] | None = None
+    disk: Annotated[Bytes, Field(gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if self.cores is None and self.memory is None and self.disk is None:
+            raise ValueError("say what one of it holds: cores, memory or disk, such as {cores: 8, memory: 32 GBy}")
+        return self
+
+
+class Taken(Model):
+    """What an offer takes for the resources of a role.
+
+    One for each resource; with `holds` as many as hold it; of a price per GB kept, the gigabytes of its disk.
+    """
+
+    role: Name | None = None
+    """Absent = every role."""
+    price: Name
+    holds: Holds | None = None
+    pooled: bool = False
+    """Whether one of it holds parts of several resources, as a hypervisor does."""
+    spare: Annotated[int, Field(ge=0)] = 0
+    """So many more than it takes, to carry the loss of as many."""
+
+    @model_validator(mode="after")
+    def _sized(self) -> Self:
+        if (self.pooled or self.spare) and self.holds is None:
+            raise ValueError("pooled and spare need holds: what one of it holds, such as {cores: 256, memory: 2 TBy}")
+        return self
+
+
+class Offer(Model):
+    """Another way to buy what an inventory lists."""
+
+    id: RuleId
+    title: str = ""
+    takes: tuple[Taken, ...]
+    standing: tuple[Standing, ...] = ()
+    includes: tuple[Name, ...] = ()
+    """Scopes that its prices include, such as power in a cloud."""
+
+
 class PriceBook(Model):
     """The prices of a platform, each with the place it was taken from."""
 
     currency: Literal["USD"] = "USD"
+    title: str = ""
+    """What buying by this book is called, such as `On-premise`."""
+    amortise_months: Annotated[int, Field(ge=1, le=600)] | None = None
+    """What is bought once is spread over so many months; None = it isn't."""
+    with_host: tuple[Name, ...] = ()
+    """Prices that are in that of the host: a resource on a host of the inventory costs nothing more."""
+    standing: tuple[Standing, ...] = ()
+    offers: tuple[Offer, ...] = ()
+    also: tuple[RuleId, ...] = ()
+    """Packs whose books offer the same platform in other ways."""
     prices: tuple[Price, ...] = ()
 
     @model_validator(mode="after")
@@ -45,6 +119,10 @@ class PriceBook(Model):
             ids = [price.id for price in self.prices]
             twice = next(name for name in ids if ids.count(name) > 1)
             raise ValueError(f"the price {twice!r} stands here twice; give each its own id")
+        offers = [offer.id for offer in self.offers]
+        if len(set(offers)) != len(offers):
+            twice = next(name for name in offers if offers.count(name) > 1)
+            raise ValueError(f"the offer {twice!r} stands here twice; give each its own id")
         return self
 
     @cached_property

@@ -1,7 +1,7 @@
 """From paths and times to a policy, an inventory and a feed; all that is wrong with any of them is told at once."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,15 +12,17 @@ from controlplane.backtest.feed import Feed, FileFeed, needs
 from controlplane.backtest.report import Night, document
 from controlplane.backtest.run import Run, run_all
 from controlplane.backtest.samplefile import Progress, SampleFile, open_samples
-from controlplane.costs import read_price_book
+from controlplane.backtest.stored import StoredFeed
+from controlplane.costs import PriceBook, read_price_book
 from controlplane.model.errors import InvalidInput, Place, Problem
 from controlplane.model.resources import Inventory, Resource
 from controlplane.model.rules import RuleSet, Severity
 from controlplane.model.time import format_duration, from_ms
 from controlplane.present import iso
 from controlplane.rules.load import load_rules, read_rule_texts
-from controlplane.settings import Notify, Route, Secret
+from controlplane.settings import Notify, Route, Secret, Settings
 from controlplane.telemetry.inventory_file import read_inventory
+from controlplane.telemetry.store import SampleStore
 from controlplane.tick.plane import Policy
 
 T = TypeVar("T")
@@ -109,15 +111,23 @@ def platforms_of(rule_sets: Iterable[RuleSet]) -> list[str]:
     return sorted({placed.platform for rules in rule_sets for placed in rules.rules})
 
 
+def read_policies(
+    rules: Sequence[Sequence[Path]], inventory: Path | None, prices: Path | None, problems: Problems
+) -> tuple[tuple[Policy, ...], Inventory]:
+    """A policy a rule set, and the inventory where one is given."""
+    rule_sets = [read_rules(paths, problems) for paths in rules]
+    platforms = platforms_of(rule_sets) or [ENVIRONMENT]
+    resources = Inventory() if inventory is None else read_resources(inventory, platforms, problems)
+    book = None if prices is None else problems.of(lambda: read_price_book(prices), None)
+    books = dict.fromkeys(platforms, book) if book is not None else {}
+    made = [Policy(rules=rules, prices=books, notify=NOTIFY, environment=ENVIRONMENT) for rules in rule_sets]
+    return tuple(made), resources
+
+
 def prepare(asked: Asked, folder: Path, progress: Progress) -> Ready:
     """Read and check everything; InvalidInput carries every problem of every file."""
     problems = Problems()
-    rule_sets = [read_rules(paths, problems) for paths in asked.rules]
-    platforms = platforms_of(rule_sets) or [ENVIRONMENT]
-    inventory = Inventory()
-    if asked.inventory is not None:
-        inventory = read_resources(asked.inventory, platforms, problems)
-    book = None if (path := asked.prices) is None else problems.of(lambda: read_price_book(path), None)
+    policies, inventory = read_policies(asked.rules, asked.inventory, asked.prices, problems)
     step_ms = asked.step // timedelta(milliseconds=1)
     file = problems.of(lambda: open_samples(asked.samples, step_ms, folder, progress), None)
     problems.raise_any()
@@ -129,13 +139,20 @@ def prepare(asked: Asked, folder: Path, progress: Progress) -> Ready:
             f"there is no step of {format_duration(asked.step)} from {iso(from_ms(first))} to {_shown(asked, last)}"
         )
         raise InvalidInput([Problem(Place(str(asked.samples)), message, "Correct --from, --to or --step")])
-    prices = dict.fromkeys(platforms, book) if book is not None else {}
-    policies = tuple(Policy(rules=rules, prices=prices, notify=NOTIFY, environment=ENVIRONMENT) for rules in rule_sets)
     return Ready(policies, inventory, file, first, last)
 
 
 def _shown(asked: Asked, last: int) -> str | None:
     return iso(from_ms(last if asked.end is None else asked.end))
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """Finished runs with their documents, in the order of the policies."""
+
+    runs: tuple[Run, ...]
+    documents: tuple[dict[str, Any], ...]
+    series: pl.DataFrame
 
 
 def feed_of(ready: Ready, folder: Path, progress: Progress, window: int | None = None) -> FileFeed:
@@ -146,7 +163,7 @@ def feed_of(ready: Ready, folder: Path, progress: Progress, window: int | None =
     return FileFeed(ready.file, ready.first, ready.last, keep, folder, progress, window)
 
 
-def backtest(ready: Ready, folder: Path, night: Night, progress: Progress, window: int | None = None) -> "Tested":
+def backtest(ready: Ready, folder: Path, night: Night, progress: Progress, window: int | None = None) -> Tested:
     """Run every policy over the samples; the result doesn't depend on `window`, the number of steps taken at once."""
     feed = feed_of(ready, folder, progress, window)
     runs = [Run(policy, ready.inventory, feed) for policy in ready.policies]
@@ -154,15 +171,6 @@ def backtest(ready: Ready, folder: Path, night: Night, progress: Progress, windo
     about = span(feed) | {"samples": feed.rows, "series": len(ready.file.series)}
     series = ready.file.series
     return Tested(tuple(runs), tuple(document(run, night, about, series) for run in runs), series)
-
-
-@dataclass(frozen=True, slots=True)
-class Tested:
-    """Finished runs with their documents, in the order of the policies."""
-
-    runs: tuple[Run, ...]
-    documents: tuple[dict[str, Any], ...]
-    series: pl.DataFrame
 
 
 def go(runs: Sequence[Run], feed: Feed, progress: Progress) -> None:
@@ -179,3 +187,39 @@ def span(feed: Feed) -> dict[str, Any]:
         "to": iso(from_ms(feed.last)),
         "step": format_duration(timedelta(milliseconds=feed.step_ms)),
     }
+
+
+def over_store(
+    store: SampleStore,
+    settings: Settings,
+    rules: Sequence[Sequence[Path]],
+    since: timedelta,
+    *,
+    inventory: Path | None,
+    known: tuple[Resource, ...],
+    prices: Path | None,
+    books: Callable[[Sequence[str]], tuple[dict[str, PriceBook], list[Problem]]],
+    night: Night,
+    progress: Progress,
+    window: int | None = None,
+) -> Tested:
+    """Run rule sets over stored samples; the inventory is `known`, prices are `books` and routes those of the settings.
+
+    `inventory` and `prices` take their place where they are given. InvalidInput as for `prepare`.
+    """
+    problems = Problems()
+    policies, resources = read_policies(rules, inventory, prices, problems)
+    if prices is None:
+        own, unread = books(platforms_of([policy.rules for policy in policies]))
+        problems.add(unread)
+        policies = tuple(replace(policy, prices=own) for policy in policies)
+    feed = problems.of(lambda: StoredFeed(store, settings.step // timedelta(milliseconds=1), since, window), None)
+    problems.raise_any()
+    assert feed is not None
+    notify = settings.notify if settings.notify.routes else settings.notify.model_copy(update={"routes": NOTIFY.routes})
+    policies = tuple(replace(policy, notify=notify, environment=settings.environment) for policy in policies)
+    found = resources if inventory is not None else Inventory(resources=known)
+    runs = [Run(policy, found, feed) for policy in policies]
+    go(runs, feed, progress)
+    about = span(feed) | {"samples": feed.rows, "series": len(feed.series)}
+    return Tested(tuple(runs), tuple(document(run, night, about, feed.series) for run in runs), feed.series)

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from controlplane.cli.output import console, finish, json_option, print_json, tell
+from controlplane.cli.output import config_option, console, finish, json_option, print_json, tell
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
     from controlplane.backtest.report import Night
-    from controlplane.backtest.setup import Asked
+    from controlplane.backtest.samplefile import Progress
+    from controlplane.backtest.setup import Tested
 
 _QUARTER = 0.25
 _HOURS = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])")
@@ -82,8 +83,13 @@ _PATH = click.Path(path_type=Path)
 @click.option("--inventory", type=_PATH, help="Inventory file: limits, settings, hosts.")
 @click.option("--prices", type=_PATH, help="Price book.")
 @click.option("--night", default="22:00-07:00", show_default=True, callback=_night, help="Night, in UTC.")
-@click.option("--max-pages", type=click.IntRange(0), help="Exit 1 where there are more pages than this.")
+@click.option("--compare", nargs=2, type=_PATH, metavar="OLD NEW", help="What NEW would change: rule files or folders.")
+@click.option("--since", type=_Duration(), help="With --compare: stored samples of so much time [default: 7d].")
+@click.option(
+    "--max-pages", type=click.IntRange(0), help="Exit 1 where there are more pages than this (with --compare: of NEW)."
+)
 @json_option
+@config_option
 def backtest(
     *,
     rules: tuple[Path, ...],
@@ -94,41 +100,104 @@ def backtest(
     inventory: Path | None,
     prices: Path | None,
     night: Any,
+    compare: tuple[Path, Path] | None,
+    since: timedelta | None,
     max_pages: int | None,
     as_json: bool,
+    config: Path | None,
 ) -> None:
     """Run rules over recorded samples: alerts, recommendations and messages that they would have led to.
 
-    Nothing is sent and nothing is stored. Exit 1 where --max-pages is exceeded, 2 where a file can't be used.
+    Nothing is sent and nothing is stored. With --compare: what NEW rules would change, over the stored samples or
+    --samples. Exit 1 where --max-pages is exceeded, 2 where a file can't be used.
     """
-    if not rules or samples is None:
-        raise click.UsageError("name --rules and --samples")
     if begin is not None and end is not None and end < begin:
         raise click.UsageError("--to lies before --from")
-    from controlplane.backtest.setup import Asked
-
-    asked = Asked((rules,), samples, step, begin, end, inventory, prices)
-    _report(asked, night, max_pages, as_json=as_json)
-
-
-def _report(asked: "Asked", night: "Night", max_pages: int | None, *, as_json: bool) -> None:
-    from controlplane.backtest.report import episodes
-    from controlplane.backtest.setup import backtest as run_it
-    from controlplane.backtest.setup import prepare
-
+    if compare is None:
+        if not rules or samples is None:
+            raise click.UsageError("name --rules and --samples, or --compare OLD NEW")
+        if since is not None:
+            raise click.UsageError("--since belongs to --compare")
+    elif rules:
+        raise click.UsageError("--rules and --compare exclude each other")
+    elif samples is not None and since is not None:
+        raise click.UsageError("--since is for stored samples; with --samples write --from and --to")
+    elif samples is None and (begin is not None or end is not None):
+        raise click.UsageError("--from and --to are for --samples; of stored samples take --since")
+    sets = (rules,) if compare is None else ((compare[0],), (compare[1],))
     began = time.monotonic()
     with TemporaryDirectory(prefix="controlplane-backtest-") as name, _progress() as told:
-        ready = prepare(asked, Path(name), told)
-        tested = run_it(ready, Path(name), night, told)
+        if samples is None:
+            tested = _stored(sets, since or timedelta(days=7), inventory, prices, night, told, config)
+        else:
+            from controlplane.backtest.setup import Asked, prepare
+            from controlplane.backtest.setup import backtest as run_it
+
+            asked = Asked(sets, samples, step, begin, end, inventory, prices)
+            tested = run_it(prepare(asked, Path(name), told), Path(name), night, told)
+    seconds = round(time.monotonic() - began, 3)
+    for document in tested.documents:
+        document["summary"]["seconds"] = seconds
+    if compare is None:
+        _single(tested, as_json=as_json)
+    else:
+        _compared(tested, night, as_json=as_json)
+    finish(_verdict(tested.documents[-1]["summary"]["pages"], max_pages))
+
+
+def _stored(
+    sets: "Sequence[Sequence[Path]]",
+    since: timedelta,
+    inventory: Path | None,
+    prices: Path | None,
+    night: "Night",
+    told: "Progress",
+    config: Path | None,
+) -> "Tested":
+    """Backtests over the control plane's own samples, with its inventory, prices and routes."""
+    from controlplane import bootstrap
+    from controlplane.backtest.setup import over_store
+    from controlplane.cli.stores import event_log
+    from controlplane.eventlog.projections import RESOURCES
+
+    with event_log(config) as (log, settings):
+        rows = log.rows(RESOURCES)
+    known = tuple(rows[key].resource for key in sorted(rows))
+    return over_store(
+        bootstrap.open_store(settings),
+        settings,
+        sets,
+        since,
+        inventory=inventory,
+        known=known,
+        prices=prices,
+        books=lambda platforms: bootstrap.load_prices(settings, platforms),
+        night=night,
+        progress=told,
+    )
+
+
+def _single(tested: "Tested", *, as_json: bool) -> None:
     (result,), (run,) = tested.documents, tested.runs
-    result["summary"]["seconds"] = round(time.monotonic() - began, 3)
+    if as_json:
+        print_json(result)
+        return
+    from controlplane.backtest.report import episodes
+    from controlplane.cli.backtested import show
+
+    show(console(), result, episodes(run))
+
+
+def _compared(tested: "Tested", night: "Night", *, as_json: bool) -> None:
+    from controlplane.backtest.compare import comparison
+    from controlplane.cli.backtested import show_comparison
+
+    (old, new), (old_run, new_run) = tested.documents, tested.runs
+    result = {**comparison(old_run, new_run, night), "summary": {"old": old["summary"], "new": new["summary"]}}
     if as_json:
         print_json(result)
     else:
-        from controlplane.cli.backtested import show
-
-        show(console(), result, episodes(run))
-    finish(_verdict(result["summary"]["pages"], max_pages))
+        show_comparison(console(), result)
 
 
 def _verdict(pages: int, most: int | None) -> int:
@@ -139,7 +208,7 @@ def _verdict(pages: int, most: int | None) -> int:
 
 
 @contextmanager
-def _progress() -> "Iterator[Callable[[str, float], None]]":
+def _progress() -> "Iterator[Progress]":
     """A bar on a terminal, a line a quarter elsewhere, both on stderr."""
     from rich import progress
 

@@ -1,9 +1,11 @@
 """A backtest for people: tables of alerts, recommendations and messages, and what is to be known about the numbers."""
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from controlplane.cli.output import severity_text, table, tell
-from controlplane.cli.recommendations import list_recommendations
+from controlplane.cli.recommendations import list_recommendations, money
+from controlplane.model.time import human_duration
 from controlplane.model.units import many
 
 if TYPE_CHECKING:
@@ -47,6 +49,72 @@ def show(out: "Console", result: dict[str, Any], alerts: list[dict[str, Any]]) -
         f"{many(summary['samples'], 'sample')} of {summary['series']:,} series at {many(summary['steps'], 'step')} "
         f"in {summary['seconds']:.1f} s. Nothing was sent."
     )
+
+
+def show_comparison(out: "Console", result: dict[str, Any]) -> None:
+    """Print what a new rule set changes (`backtest.compare.comparison` with its summaries)."""
+    old, new = result["summary"]["old"], result["summary"]["new"]
+    out.print(f"{clock(new['from'])} to {clock(new['to'])}, every {new['step']}\n")
+    rows: list[tuple[object, ...]] = [
+        (
+            one["change"],
+            severity_text(one["severity"]),
+            (one["rule"], ", ".join(f"{name}={value}" for name, value in one["labels"].items())),
+            _span(one["old"]),
+            _span(one["new"]),
+            _shift(one["fired_seconds"]),
+        )
+        for one in result["alerts"][:_MOST]
+    ]
+    columns = ("Change", "Severity", "Alert", "Old", "New", "Fires")
+    out.print(table("Alerts that differ", columns, rows, whole=("Change", "Severity", "Old", "New", "Fires")))
+    _cut(len(result["alerts"]), "alerts")
+    pages = result["pages"]
+    told = sorted([("added", one) for one in pages["added"]] + [("removed", one) for one in pages["removed"]],
+                  key=lambda row: row[1]["at"])  # fmt: skip
+    rows = [
+        (change, clock(one["at"]) + (" (night)" if one["night"] else ""), severity_text(one["severity"]),
+         (one["title"], one["rule"]), ", ".join(one["routes"]))
+        for change, one in told[:_MOST]
+    ]  # fmt: skip
+    out.print(table("Pages that differ", ("Change", "At", "Severity", "Title", "Routes"), rows, whole=("Change", "At")))
+    _cut(len(told), "pages")
+    rows = [
+        (one["change"], (one["title"], one["rule"]), _said(one["old"]), _said(one["new"]))
+        for one in result["recommendations"][:_MOST]
+    ]
+    out.print(table("Recommendations that differ", ("Change", "Recommendation", "Old", "New"), rows, whole=("Change",)))
+    _cut(len(result["recommendations"]), "recommendations")
+    for name, summary in (("old", old), ("new", new)):
+        cost = result["monthly_cost"][name]
+        unknown = f" (and {cost['unknown']} of unknown price)" if cost["unknown"] else ""
+        tell(
+            f"{name}: {many(summary['alerts'], 'alert')}, {many(summary['pages'], 'page')} "
+            f"({summary['pages_at_night']} at night), {many(summary['recommendations'], 'recommendation')}, "
+            f"{money(cost['per_month'])} a month{unknown}"
+        )
+        _remarks(summary)
+    tell(
+        f"{len(pages['added'])} pages added ({pages['added_at_night']} at night), {len(pages['removed'])} removed "
+        f"({pages['removed_at_night']} at night) in {new['seconds']:.1f} s. Nothing was sent."
+    )
+
+
+def _span(times: dict[str, Any] | None) -> object:
+    return "–" if times is None else (clock(times["fired_at"]), f"to {clock(times['ended_at'])}")
+
+
+def _shift(seconds: float | None) -> str:
+    if seconds is None:
+        return "–"
+    amount = human_duration(timedelta(seconds=abs(seconds)))
+    return "at the same time" if seconds == 0 else f"{amount} {'earlier' if seconds < 0 else 'later'}"
+
+
+def _said(said: dict[str, Any] | None) -> object:
+    if said is None:
+        return "–"
+    return f"{said['from']} → {said['to']}", f"{money(said['per_month'])} a month, {money(said['one_off'])} once"
 
 
 def _messages(out: "Console", notifications: list[dict[str, Any]]) -> None:

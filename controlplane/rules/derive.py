@@ -25,7 +25,7 @@ from controlplane.model.signals import (
     TimeToLimit,
     Utilization,
 )
-from controlplane.rules.windows import ROWS, SERIES, last_rows, means, means_until, slopes, usable
+from controlplane.rules.windows import ROWS, SERIES, last_rows, means, means_until, quotient, slopes, usable
 
 COMMITS_MS = 3_600_000
 """How long a commit of a consumer group counts; `LagState` asks for as much of the past."""
@@ -229,7 +229,11 @@ def _utilization(
         )
         shares = load.join(limited, on="of").with_columns(pl.lit(name).alias("limit"))
         labels = _object(**{method.by: pl.col("of"), "limit": pl.col("limit")})
-        found.append(shares.select("source", labels.alias("labels"), "ts", pl.col("value") / pl.col("most")))
+        found.append(
+            shares.select(
+                "source", labels.alias("labels"), "ts", quotient(pl.col("value"), pl.col("most")).alias("value")
+            )
+        )
     return pl.concat(found)
 
 
@@ -238,7 +242,7 @@ def _time_to_limit(
 ) -> pl.DataFrame:
     lines = slopes(rows[method.of], steps, _ms(method.over), step_ms)
     left = pl.col("most") - pl.col("value")
-    reached = pl.when(left <= 0).then(0.0).when(pl.col("slope") > 0).then(left / pl.col("slope"))
+    reached = pl.when(left <= 0).then(0.0).when(pl.col("slope") > 0).then(quotient(left, pl.col("slope")))
     limits = rows[method.limit].rename({"value": "most"})
     return lines.join(limits, on=[*SERIES, "ts"]).select(*SERIES, "ts", reached.otherwise(float("inf")).alias("value"))
 
@@ -252,7 +256,7 @@ def _time_to_drain(method: TimeToDrain, rows: pl.DataFrame, steps: pl.DataFrame,
         .sort(*SERIES, "ts")
     )
     drained = pl.when(pl.col("value") <= 0).then(0.0).when(pl.col("slope") < 0)
-    left = drained.then(pl.col("value") / -pl.col("slope")).otherwise(float("inf"))
+    left = drained.then(quotient(pl.col("value"), -pl.col("slope"))).otherwise(float("inf"))
     return slopes(lags, steps, _ms(method.over), step_ms).select(*SERIES, "ts", left.alias("value"))
 
 
@@ -272,7 +276,9 @@ def _baseline_ratio(method: BaselineRatio, rows: pl.DataFrame, steps: pl.DataFra
     now = means(rows, steps, over, step_ms)
     then = means_until(rows, now.select(*SERIES, pl.col("ts") - before), over)
     base = then.select(*SERIES, pl.col("ts") + before, pl.col("value").alias("base")).filter(pl.col("base") != 0)
-    return now.join(base, on=[*SERIES, "ts"]).select(*SERIES, "ts", pl.col("value") / pl.col("base"))
+    return now.join(base, on=[*SERIES, "ts"]).select(
+        *SERIES, "ts", quotient(pl.col("value"), pl.col("base")).alias("value")
+    )
 
 
 def _expected_load(method: ExpectedLoad, rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:

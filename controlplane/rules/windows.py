@@ -4,6 +4,9 @@ Values are added as integers of 128 bits: a sum of floats depends on where it be
 how long the window is that it is made in.
 """
 
+from collections.abc import Sequence
+
+import numpy as np
 import polars as pl
 
 ROWS = pl.Schema({"source": pl.String, "labels": pl.String, "ts": pl.Int64, "value": pl.Float64})
@@ -18,6 +21,20 @@ POINTS = 60
 _FRACTION = 2**30
 _LARGEST = 1e15
 """Beyond this a value is no measurement, and sums of it would overflow."""
+
+
+def quotient(dividend: pl.Expr, divisor: pl.Expr) -> pl.Expr:
+    """One column by another, each row rounded as IEEE 754 says.
+
+    Polars multiplies by the reciprocal where it knows a column to hold one value alone, which depends on other rows.
+    """
+    return pl.map_batches([dividend, divisor], _divided, return_dtype=pl.Float64)
+
+
+def _divided(columns: Sequence[pl.Series]) -> pl.Series:
+    dividend, divisor = (column.cast(pl.Float64).to_numpy() for column in columns)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return pl.Series(dividend / divisor, dtype=pl.Float64)
 
 
 def usable(rows: pl.DataFrame) -> pl.DataFrame:
@@ -57,7 +74,7 @@ def means_until(rows: pl.DataFrame, ends: pl.DataFrame, span_ms: int) -> pl.Data
 
 def _means(rows: pl.DataFrame, ends: pl.DataFrame, span_ms: int, measured: float, each_ms: int) -> pl.DataFrame:
     sums = _sums(_fixed(rows), ["fixed"], ends, span_ms, measured, each_ms)
-    mean = pl.col("fixed").cast(pl.Float64) / _FRACTION / pl.col("n")
+    mean = quotient(pl.col("fixed").cast(pl.Float64) / _FRACTION, pl.col("n"))
     return sums.select(*SERIES, "ts", mean.alias("value"))
 
 

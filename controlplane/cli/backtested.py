@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _MOST = 200
 """Rows of a table; --json has all of them."""
+_FEW = 5
+"""Rules without data that are named."""
 
 
 def show(out: "Console", result: dict[str, Any], alerts: list[dict[str, Any]]) -> None:
@@ -138,9 +140,12 @@ def _cut(there: int, what: str) -> None:
 
 
 def _remarks(summary: dict[str, Any]) -> None:
-    for one in summary["rules_without_data"]:
+    absent = summary["rules_without_data"]
+    for one in absent[:_FEW]:
         where = " with " + ", ".join(f"{name}={value}" for name, value in one["where"].items()) if one["where"] else ""
         tell(f"absent: {one['rule']} has no series of {', '.join(one['signals'])}{where}; it could say nothing")
+    if len(absent) > _FEW:
+        tell(f"absent: {len(absent) - _FEW} further rules have no series either; --json names them")
     for one in summary["duplicates"]:
         labels = ", ".join(f"{name}={value}" for name, value in one["labels"].items())
         steps = many(one["steps"], "step")

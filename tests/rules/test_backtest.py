@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from controlplane.backtest import stretches
@@ -63,7 +63,7 @@ OVER = 'when: "> 100"'
 @pytest.mark.parametrize("window", [None, 1, 2])
 def test_states(tmp_path: Path, lines: list[str], values: str, expected: list[Any], window: int | None) -> None:
     # A second series makes sure that the signal is covered at every step.
-    found = [*rows(values), *rows(" ".join(["0"] * 5), labels={"group": "b"})]
+    found = [*rows(values), *rows(" ".join("0" for _ in values.split()), labels={"group": "b"})]
     document = judged(tmp_path, rules(rule(*lines)), parquet(tmp_path / "s.parquet", found), window=window)
     mine = {"transitions": [one for one in document["transitions"] if one["labels"] == {"group": "a"}]}
     assert story(mine) == expected
@@ -247,9 +247,9 @@ def everything() -> str:
     return lag + "".join(rule(*of, id=f"w-{name}") for name, of in lines.items())
 
 
-@settings(max_examples=15)
+@settings(max_examples=5, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(
-    values=st.lists(st.tuples(VALUES, VALUES, VALUES, VALUES), min_size=3, max_size=24),
+    values=st.lists(st.tuples(VALUES, VALUES, VALUES, VALUES), min_size=3, max_size=10),
     begin=st.integers(0, 8),
     size=st.integers(1, 40),
     order=st.randoms(use_true_random=False),
@@ -295,7 +295,7 @@ def test_stretches_are_as_long_as_fits(tmp_path: Path, monkeypatch: pytest.Monke
     assert planned == [(-1, 1), (2, 2), (3, 4), (5, 7)]
     monkeypatch.setattr(stretches, "MAX_STEPS", 2)
     planned = [((a - ms(0)) // 15_000, (b - ms(0)) // 15_000) for a, b in stretches.plan(file, ms(-1), ms(7))]
-    assert planned == [(-1, 0), (1, 1), (2, 2), (3, 4), (5, 6), (7, 7)]
+    assert planned == [(-1, 0), (1, 2), (3, 4), (5, 6), (7, 7)]
 
 
 @pytest.mark.parametrize("kind", ["string", "categorical", "datetime", "integers"])

@@ -138,16 +138,16 @@ def running(
 
 
 @contextlib.contextmanager
-def start_prometheus(config: str, folder: Path, *options: str) -> Iterator[str]:
+def start_prometheus(config: str, folder: Path, *options: str, listen: str | None = None) -> Iterator[str]:
     """A Prometheus with this configuration (YAML) and its data under `folder`; gives its URL."""
-    binary, port = require_binary("prometheus"), free_port()
-    file, url = folder / "prometheus.yml", f"http://127.0.0.1:{port}"
+    binary, address = require_binary("prometheus"), listen or f"127.0.0.1:{free_port()}"
+    file, url = folder / "prometheus.yml", f"http://{address}"
     file.write_text(config)
     command = [
         str(binary),
         f"--config.file={file}",
         f"--storage.tsdb.path={folder / 'data'}",
-        f"--web.listen-address=127.0.0.1:{port}",
+        f"--web.listen-address={address}",
         "--log.level=warn",
         *options,
     ]

@@ -34,19 +34,21 @@ class Started:
 
 
 @contextlib.contextmanager
-def node_exporter(folder: Path) -> Iterator[Started]:
+def node_exporter(folder: Path, *flags: str) -> Iterator[Started]:
     """An exporter of the metrics of this machine."""
     address = f"127.0.0.1:{free_port()}"
     command = [str(require_binary("prometheus-node-exporter")), f"--web.listen-address={address}", "--log.level=error"]
+    command += flags
     with _exporter(command, folder / "node-exporter.log", address, "node_filesystem_size_bytes") as started:
         yield started
 
 
 @contextlib.contextmanager
-def redis(folder: Path, port: int | None = None) -> Iterator[Started]:
+def redis(folder: Path, port: int | None = None, *options: str) -> Iterator[Started]:
     """A Redis without persistence, on a free port where none is given."""
     port = port or free_port()
     command = [str(require_binary("redis-server")), "--bind", "127.0.0.1", "--port", str(port), "--save", ""]
+    command += options
     ping = [str(require_binary("redis-cli")), "-p", str(port), "ping"]
 
     def ready() -> bool:
@@ -57,11 +59,11 @@ def redis(folder: Path, port: int | None = None) -> Iterator[Started]:
 
 
 @contextlib.contextmanager
-def redis_exporter(folder: Path, address: str) -> Iterator[Started]:
+def redis_exporter(folder: Path, address: str, *flags: str) -> Iterator[Started]:
     """An exporter of the metrics of the Redis at `address`."""
     listen = f"127.0.0.1:{free_port()}"
     binary = str(require_binary("prometheus-redis-exporter"))
-    command = [binary, f"-redis.addr=redis://{address}", f"-web.listen-address={listen}"]
+    command = [binary, f"-redis.addr=redis://{address}", f"-web.listen-address={listen}", *flags]
     with _exporter(command, folder / "redis-exporter.log", listen, "redis_up 1") as started:
         yield started
 

@@ -1,11 +1,16 @@
 """The servers of the end-to-end tests give what those tests build on."""
 
+import json
+import re
 import time
 
 import pytest
 
+from controlplane.cli import main
+from controlplane.rules.load import load_rules, read_rule_texts, shipped_platforms
 from tests.servers import eventually
 from tests.servers_exporters import Disk, Monitoring
+from tests.servers_probes import Exporters
 
 pytestmark = pytest.mark.integration
 
@@ -59,3 +64,92 @@ def test_a_disk_that_fills_up_is_seen_through_range_queries(monitoring: Monitori
     eventually(lambda: seen(0.95, 0.97), "the growth is scraped")
     full_disk.empty()
     eventually(lambda: seen(0.0, 0.2), "the recovery is scraped")
+
+
+# the shipped queries over real exporters
+
+RUNNING = {
+    "node_exporter",
+    "postgres_exporter",
+    "redis_exporter",
+    "blackbox_exporter",
+    "smokeping_prober",
+    "etcd",
+    "prometheus",
+}
+"""What `exporters` starts."""
+NAMED = re.compile(r"[a-z_-]+[_-]exporter|smokeping_prober|\betcd\b|\bprometheus\b(?!-)")
+
+_SPEED = "an interface that tells its speed, which virtual ones don't"
+_BROKER = "the broker's own metrics besides those of its host"
+_GUESTS = "virtual machines on the host"
+_DEVICES = "disks with the names that they have there"
+_NFS = "a mounted NFS export"
+
+ABSENT: dict[str, str] = {
+    "mqtt.connection.delta": _BROKER,
+    "mqtt.connection.memory": _BROKER,
+    "mqtt.connection.memory.total": _BROKER,
+    "system.network.connection.ratio": "more than 1,000 TCP connections",
+    "system.network.utilization": _SPEED,
+    "hypervisor.cpu.overhead": _GUESTS,
+    "hypervisor.vcpu.effective": _GUESTS,
+    "system.disk.operation.latency": _DEVICES,
+    "system.disk.operation.latency.delta": _DEVICES,
+    "system.disk.io": _DEVICES,
+    "system.disk.operations": _DEVICES,
+    "ipam.range.used": "addresses of the plan",
+    "nfs.mount.usage": _NFS,
+}
+"""Signals that a machine for tests may not have → what it takes."""
+
+
+def shipped() -> dict[tuple[str, str], str]:
+    """(pack, signal) → query, of the signals whose exporters all run here."""
+    loaded = load_rules(read_rule_texts(shipped_platforms())[0]).rules
+    found = {}
+    for platform, signal in loaded.signals:
+        named = set(NAMED.findall((signal.exporter or signal.description).lower()))
+        if signal.prometheus and named and named <= RUNNING:
+            found[platform, signal.name] = signal.prometheus
+    return found
+
+
+def test_every_shipped_query_gives_series(exporters: Exporters) -> None:
+    silent = {key: query for key, query in shipped().items() if key[1] not in ABSENT}
+    assert len(silent) >= 60
+
+    def all_there() -> bool:
+        exporters.work()
+        for key, query in list(silent.items()):
+            if exporters.query(query):
+                del silent[key]
+        time.sleep(1)
+        return not silent
+
+    try:
+        eventually(all_there, "every query gives series", 90)
+    except AssertionError:
+        pytest.fail(f"no series: {sorted(silent)}")
+
+
+def test_what_a_machine_may_not_have_is_still_a_query(exporters: Exporters) -> None:
+    """The API refuses what is no query, and duplicates wherever there are series."""
+    queries = shipped()
+    assert {name for _, name in queries} >= set(ABSENT), "these are no signals of a running exporter any more"
+    for (_, name), query in queries.items():
+        if name in ABSENT:
+            exporters.query(query)
+
+
+def test_check_against_tells_the_same(exporters: Exporters, capsys: pytest.CaptureFixture[str]) -> None:
+    """`rules check --against` finds what is there and what isn't, on a real server."""
+    code = main(["rules", "check", "--against", exporters.url, "--json"])
+    found = json.loads(capsys.readouterr().out)["against"]
+    states = {(one["platform"], one["signal"]): one["state"] for one in found["signals"]}
+    assert code == 1, "no machine for tests has everything"
+    assert {states[key] for key in shipped() if key[1] not in ABSENT} == {"present"}
+    assert "error" not in states.values()
+    rules = {one["rule"]: one["state"] for one in found["rules"]}
+    assert rules["catalyst-kafka-consumer-lag"] == "absent"
+    assert rules["absmach-node-unreachable"] == "present"

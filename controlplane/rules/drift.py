@@ -1,5 +1,6 @@
 """Configuration in the inventory against what documents say: results of drift rules at every step."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,8 @@ from controlplane.rules.fold import RESULTS, compare
 
 SOURCE = "inventory"
 """Source of the alerts of drift rules."""
+# Python reads more as a number than people write: `1_000`, `nan`, digits of other scripts.
+_NUMBER = re.compile(r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|inf)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +53,12 @@ def _checked(resource: Resource, expected: Expected, actual: str) -> Checked:
 def number(text: str, unit: str) -> float | None:
     """A setting as a number in `unit`: `8` is in it already, `64 GiBy` is converted; None where it isn't one."""
     written, _, own = text.strip().partition(" ")
+    if not _NUMBER.fullmatch(written):
+        return None
     try:
         value = float(written)
         return convert(value, own.strip(), unit) if own else value
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 

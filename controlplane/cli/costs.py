@@ -128,6 +128,72 @@ def compare(*, platform: str | None, files: tuple[Path, ...], as_json: bool, con
         print_comparison(priced, made)
 
 
-@costs.group("import")
-def import_() -> None:
-    """Price books from the price lists of others."""
+@costs.command("import")
+@click.argument("format_", metavar="FORMAT", type=click.Choice(["aws"]))
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "-o",
+    "output",
+    metavar="BOOK",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write.",
+)
+@click.option("--region", metavar="REGION", help="Such as us-west-2; needed where the file has several.")
+@click.option("-T", "--instance-type", "types", metavar="TYPE", multiple=True, help="Only these; several times.")
+@click.option("--lease", type=click.Choice(["1yr", "3yr"]), default="1yr", show_default=True, help="Of reservations.")
+@click.option(
+    "--upfront", type=click.Choice(["no", "partial", "all"]), default="no", show_default=True, help="Of reservations."
+)
+@click.option("--force", is_flag=True, help="Replace a file that is there already.")
+@json_option
+def import_(
+    *,
+    format_: str,  # noqa: ARG001
+    file: Path,
+    output: Path,
+    region: str | None,
+    types: tuple[str, ...],
+    lease: Any,
+    upfront: str,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """A price list of AWS (FORMAT `aws`: the JSON of a service as AWS publishes it) as a price book.
+
+    Of instances Linux, shared, without installed software and in use. What doesn't map is named with its reason.
+    """
+    from controlplane.cli.output import console, finish
+    from controlplane.costs.aws import Wanted, read_aws_offer
+    from controlplane.costs.write import render_price_book
+
+    if output.exists() and not force:
+        raise click.UsageError(f"{output} would be overwritten; --force replaces it")
+    paid: Any = {"no": "No Upfront", "partial": "Partial Upfront", "all": "All Upfront"}[upfront]
+    size, done = max(1, 3 * file.stat().st_size), 0
+    with console(stderr=True).status("Reading the price list") as status:
+
+        def told(count: int) -> None:
+            nonlocal done
+            done += count
+            status.update(f"Reading the price list: {min(100, done * 100 // size)} %")
+
+        made = read_aws_offer(file, Wanted(region=region, types=types, lease=lease, upfront=paid), told)
+    if made.book.prices:
+        output.write_text(render_price_book(made.book), encoding="utf-8")
+    if as_json:
+        print_json(
+            {
+                "book": str(output) if made.book.prices else None,
+                "prices": len(made.book.prices),
+                "products": made.read,
+                "left_out": made.left_out,
+                "refused": made.refused,
+            }
+        )
+    else:
+        wrote = f"{output}: " if made.book.prices else "nothing written: "
+        tell(f"{wrote}{len(made.book.prices)} prices of {made.read} products; {made.left_out} weren't asked for")
+        for reason in made.refused:
+            tell(f"not mapped: {reason}", err=True)
+    finish(0 if made.book.prices and not made.refused else 1)

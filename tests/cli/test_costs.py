@@ -167,3 +167,39 @@ def test_a_broken_book_is_named(run: Run, here: Path) -> None:
     assert (shown.code, shown.out) == (2, "")
     assert "bad.yaml:1" in shown.err
     assert run("costs", "compare", "--book", "gone.yaml").code == 2
+
+
+OFFER = Path(__file__).parents[1] / "data" / "aws_offer.json"
+
+
+def test_import_and_use_a_price_list(run: Run, here: Path) -> None:
+    made = run("costs", "import", "aws", OFFER, "-o", "book.yaml", "--lease", "3yr", "--json")
+    assert made.code == 0, made.err
+    assert made.json == {"book": "book.yaml", "prices": 3, "products": 8, "left_out": 5, "refused": []}
+    shown = run("costs", "compare", "--platform", "prism", "--book", "book.yaml", "--json")
+    months = shown.json["platforms"][0]["months"]["redis-hot-tier"]
+    assert months["prism"]["amount"] == "70640.64"
+    assert months["book.yaml"]["amount"] == "35320.32"
+    assert months["book.yaml/reserved"]["amount"] == str(round(48 * 730 * Decimal("0.4356"), 2))
+
+
+def test_import_replaces_nothing_unasked(run: Run, here: Path) -> None:
+    (here / "book.yaml").write_text("mine")
+    refused = run("costs", "import", "aws", OFFER, "-o", "book.yaml")
+    assert (refused.code, refused.out) == (2, "")
+    assert "--force" in refused.err
+    assert (here / "book.yaml").read_text() == "mine"
+    assert run("costs", "import", "aws", OFFER, "-o", "book.yaml", "--force").code == 0
+
+
+def test_import_of_what_is_not_there(run: Run, here: Path) -> None:
+    made = run("costs", "import", "aws", OFFER, "-o", "book.yaml", "-T", "r6i.4xlarge", "-T", "x9.huge")
+    assert made.code == 1
+    assert "not mapped: x9.huge: not in the file" in made.err
+    assert "r6i.4xlarge" in (here / "book.yaml").read_text()
+    nothing = run("costs", "import", "aws", OFFER, "-o", "none.yaml", "--region", "mars-1")
+    assert nothing.code == 1
+    assert not (here / "none.yaml").exists()
+    assert run("costs", "import", "gcp", OFFER, "-o", "none.yaml").code == 2
+    (here / "bad.json").write_text("{")
+    assert run("costs", "import", "aws", "bad.json", "-o", "none.yaml").code == 2

@@ -1,0 +1,249 @@
+"""Read AWS price lists (offer files, JSON as AWS publishes them) of any size as price books.
+
+Format: https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/reading-service-price-list-file-for-services.html
+"""
+
+import re
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+import ijson
+
+from controlplane.costs.aws_terms import NotMapped, Rate, on_demand, reserved
+from controlplane.model.errors import InvalidInput, Place, Problem
+from controlplane.model.labels import printable
+from controlplane.model.prices import PriceBook
+from controlplane.model.recommendations import Price, PriceSource
+
+Lease = Literal["1yr", "3yr"]
+Progress = Callable[[int], None]
+
+_FORMAT = "v1.0"
+_HEADER = ("formatVersion", "offerCode", "version", "publicationDate")
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_INSTANCES = {
+    "Compute Instance": {
+        "operatingSystem": "Linux",
+        "tenancy": "Shared",
+        "preInstalledSw": "NA",
+        "capacitystatus": "Used",
+    },
+    "Compute Instance (bare metal)": {
+        "operatingSystem": "Linux",
+        "tenancy": "Shared",
+        "preInstalledSw": "NA",
+        "capacitystatus": "Used",
+    },
+    "Database Instance": {},
+    "Cache Instance": {},
+}
+"""Families of products that are read, with the attributes that they have to have."""
+_VARIANTS = {"Database Instance": ("databaseEngine", "deploymentOption"), "Cache Instance": ("cacheEngine",)}
+"""Attributes that make several products of one instance type."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which of the products are taken."""
+
+    region: str | None = None
+    types: tuple[str, ...] = ()
+    """Instance types and volume types; empty = all."""
+    lease: Lease = "1yr"
+    upfront: Literal["No Upfront", "Partial Upfront", "All Upfront"] = "No Upfront"
+
+
+@dataclass(slots=True)
+class Imported:
+    """The book, and what doesn't map with the reason."""
+
+    book: PriceBook
+    refused: list[str] = field(default_factory=list)
+    read: int = 0
+    """Products of the file."""
+    left_out: int = 0
+    """Products that weren't asked for: other families, regions, systems or tenancies."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Product:
+    sku: str
+    id: str
+    name: str
+    """Instance or volume type."""
+    item: str
+    region: str
+
+
+def read_aws_offer(path: Path, wanted: Wanted, told: Progress = lambda _: None) -> Imported:
+    """The price book of an offer file; InvalidInput where it is none, or the region has to be named.
+
+    The file is read three times and never held in memory; `told` gets the bytes read so far.
+    """
+    try:
+        header = _header(path)
+        chosen, read, refused = _products(path, wanted, told)
+        regions = sorted({product.region for product in chosen.values()})
+        if len(regions) > 1:
+            shown = ", ".join(regions[:5]) + (" …" if len(regions) > 5 else "")
+            raise _invalid(path, f"it has prices of {len(regions)} regions ({shown})", "Name one: --region")
+        paid = dict(_terms(path, "OnDemand", chosen, told))
+        leased = dict(_terms(path, "Reserved", chosen, told))
+    except ijson.JSONError as error:
+        reason = printable(str(error).splitlines()[0], 200)
+        raise _invalid(path, f"is not complete JSON: {reason}", "Download it again") from None
+    made = Imported(PriceBook(), refused, read, read - len(chosen) - len(refused))
+    prices: dict[str, Price] = {}
+    for product in sorted(chosen.values(), key=lambda product: (product.id, product.sku)):
+        shown = f"{product.id} (sku {product.sku})"
+        try:
+            rate = on_demand(paid.get(product.sku))
+        except NotMapped as reason:
+            made.refused.append(f"{shown}: {reason}")
+            continue
+        lease = None
+        try:
+            lease = reserved(leased.get(product.sku), wanted.lease, wanted.upfront)
+        except NotMapped as reason:
+            made.refused.append(f"{shown}, its reservation: {reason}")
+        price = _price(product, header, rate, lease)
+        other = prices.setdefault(product.id, price)
+        if (other.amount, other.reserved) != (price.amount, price.reserved):
+            made.refused.append(f"{shown}: the price {product.id} stands there already, with another amount")
+    made.book = PriceBook(prices=tuple(prices.values()))
+    found = {product.name for product in chosen.values()}
+    made.refused += [f"{printable(name, 60)}: not in the file" for name in wanted.types if name not in found]
+    if not chosen and wanted.region is not None and not wanted.types:
+        made.refused.append(f"region {printable(wanted.region, 60)}: the file has nothing of it that is read")
+    return made
+
+
+def _invalid(path: Path, message: str, remedy: str) -> InvalidInput:
+    return InvalidInput([Problem(Place(str(path)), message, remedy)])
+
+
+def _header(path: Path) -> dict[str, str]:
+    """What stands before the products."""
+    found: dict[str, str] = {}
+    with path.open("rb") as file:
+        for prefix, event, value in ijson.parse(file):
+            if prefix in _HEADER and event == "string":
+                found[prefix] = value
+            elif prefix in {"products", "terms"} or (prefix == "" and event != "start_map" and event != "map_key"):
+                break
+    missing = [name for name in _HEADER if name not in found]
+    if missing:
+        message = f"is no AWS offer file: {', '.join(missing)} doesn't stand before the products"
+        raise _invalid(path, message, "Give it the JSON of a service as AWS publishes it")
+    if found["formatVersion"] != _FORMAT:
+        version = printable(found["formatVersion"], 40)
+        raise _invalid(path, f"has the format {version}", f"Only {_FORMAT} is read")
+    try:
+        date.fromisoformat(found["publicationDate"][:10])
+    except ValueError:
+        raise _invalid(path, "publicationDate is no date", "Download it again") from None
+    return {name: printable(value, 100) for name, value in found.items()}
+
+
+class _Counted:
+    """A file that tells how much of it was read."""
+
+    def __init__(self, file: BinaryIO, told: Progress) -> None:
+        self._file, self._told = file, told
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes."""
+        data = self._file.read(size)
+        self._told(len(data))
+        return data
+
+
+def _entries(path: Path, prefix: str, told: Progress) -> Iterator[tuple[str, Any]]:
+    with path.open("rb") as file:
+        yield from ijson.kvitems(_Counted(file, told), prefix)
+
+
+def _products(path: Path, wanted: Wanted, told: Progress) -> tuple[dict[str, _Product], int, list[str]]:
+    """Chosen products by SKU, how many there are in all, and those that don't map."""
+    chosen: dict[str, _Product] = {}
+    refused: list[str] = []
+    read = 0
+    for sku, product in _entries(path, "products", told):
+        read += 1
+        shown = printable(sku, 40)
+        attributes = product.get("attributes") if isinstance(product, dict) else None
+        if not isinstance(attributes, dict) or not all(isinstance(value, str) for value in attributes.values()):
+            refused.append(f"sku {shown}: it has no attributes")
+            continue
+        try:
+            made = _product(sku, str(product.get("productFamily", "")), attributes, wanted)
+        except NotMapped as reason:
+            refused.append(f"sku {shown}: {reason}")
+            continue
+        if made is not None:
+            chosen[sku] = made
+    return chosen, read, refused
+
+
+def _product(sku: str, family: str, attributes: dict[str, str], wanted: Wanted) -> _Product | None:
+    """A product that was asked for; None for others."""
+    region = attributes.get("regionCode", "")
+    if wanted.region is not None and region != wanted.region:
+        return None
+    if family == "Storage" and "volumeApiName" in attributes:
+        name = attributes["volumeApiName"]
+        words = f"EBS volume, {attributes.get('volumeType', '')}"
+        key = f"ebs-{name}"
+    elif family in _INSTANCES:
+        if any(attributes.get(name) != value for name, value in _INSTANCES[family].items()):
+            return None
+        if attributes.get("marketoption", "OnDemand") != "OnDemand":
+            return None
+        name = attributes.get("instanceType", "")
+        variants = [attributes.get(variant, "") for variant in _VARIANTS.get(family, ())]
+        size = ", ".join(
+            text
+            for text in (f"{attributes['vcpu']} vCPU" if "vcpu" in attributes else "", attributes.get("memory", ""))
+            if text
+        )
+        words = " ".join(text for text in (f"({size})" if size else "", *variants) if text)
+        key = ".".join([name, *(re.sub(r"[^A-Za-z0-9]+", "-", text).lower() for text in variants if text)])
+    else:
+        return None
+    if wanted.types and name not in wanted.types:
+        return None
+    if not _ID.fullmatch(key):
+        raise NotMapped(f"{printable(key, 60)!r} can't be an id: letters, digits, dots and dashes are")
+    if not _ID.fullmatch(sku):
+        raise NotMapped("it isn't a SKU: letters and digits are")
+    return _Product(sku, key, name, printable(f"{name} {words}".strip(), 200), printable(region, 60) or "no region")
+
+
+def _terms(path: Path, kind: str, skus: Collection[str], told: Progress) -> Iterator[tuple[str, Any]]:
+    for sku, offers in _entries(path, f"terms.{kind}", told):
+        if sku in skus:
+            yield sku, offers
+
+
+def _price(product: _Product, header: dict[str, str], rate: Rate, lease: Rate | None) -> Price:
+    return Price(
+        id=product.id,
+        item=product.item,
+        unit=rate.unit,
+        amount=rate.amount,
+        reserved=None if lease is None else lease.amount,
+        note="" if lease is None else lease.description,
+        source=_source(product, header, rate),
+    )
+
+
+def _source(product: _Product, header: dict[str, str], rate: Rate) -> PriceSource:
+    return PriceSource(
+        document=f"AWS price list {header['offerCode']}, version {header['version']}",
+        section=f"{product.region}, sku {product.sku}",
+        quote=printable(rate.description, 300),
+        date=header["publicationDate"][:10],
+    )

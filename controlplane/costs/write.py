@@ -1,0 +1,25 @@
+"""Write price books as YAML that reads back as what was meant. Pure."""
+
+from typing import Any
+
+import yaml
+
+from controlplane.costs.book import parse_price_book
+from controlplane.model.prices import PriceBook
+
+_WIDE = 1_000
+
+
+def render_price_book(book: PriceBook) -> str:
+    """The book as YAML, without what is left at its default; ValueError where it doesn't read back as the same book."""
+    document = book.model_dump(mode="json", exclude_defaults=True)
+    entries = document.pop("prices", [])
+    ordered: dict[str, Any] = {"currency": book.currency, **document}
+    ordered["prices"] = [
+        {"id": entry["id"], "item": entry["item"], "unit": entry["unit"], "amount": entry["amount"], **entry}
+        for entry in entries
+    ]
+    text: str = yaml.safe_dump(ordered, sort_keys=False, allow_unicode=True, width=_WIDE)
+    if parse_price_book(text, "the book") != book:
+        raise ValueError("the book doesn't read back as it was written")
+    return text

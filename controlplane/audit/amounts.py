@@ -7,7 +7,7 @@ most that it can be.
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from decimal import ROUND_CEILING, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator
@@ -20,7 +20,8 @@ LISTS = ("sum", "product", "difference", "quotient", "smallest", "largest", "ran
 CLAIMS = ("stated", "recomputed")
 COUNTED = ("count", "cores", "memory", "disk", "network")
 FIELDS = ("kind", "role", "cluster", "zone", "region", "host")
-OPERATIONS = (*LISTS, "round_up", *CLAIMS, "growth", "inventory", "limit", "price")
+ROUNDS = ("round_up", "round_down")
+OPERATIONS = (*LISTS, *ROUNDS, *CLAIMS, "growth", "inventory", "limit", "price")
 _TWO = {"quotient", "range"}
 _DEEP = 12
 _COUNTS = re.compile(r"(\{[^}]*\})?")
@@ -47,7 +48,11 @@ class Value:
     def show(self, unit: str = "") -> str:
         """The number or both ends, in people's units: those of `unit`, else its own."""
         unit = unit or self.unit
-        return shown(self.low, unit) if self.single else f"{shown(self.low, unit)} to {shown(self.high, unit)}"
+        low, high = shown(self.low, unit), shown(self.high, unit)
+        if self.single:
+            return low
+        mark = high.rfind(" " if " " in high else "/")
+        return f"{low.removesuffix(high[mark:]) if mark > 0 else low} to {high}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +93,7 @@ def parse_amount(raw: Any, depth: int = 0) -> Node:
     ((operation, inside),) = raw.items()
     if operation in LISTS:
         return _over(operation, inside, depth)
-    if operation == "round_up":
+    if operation in ROUNDS:
         return Node(operation, (parse_amount(inside, depth + 1),))
     if operation in {*CLAIMS, "price"}:
         return _named(operation, inside)
@@ -147,7 +152,7 @@ class Known:
     part: Callable[[str], tuple[Value, str]]
     claim: Callable[[str, str], Value]
     price: Callable[[str, bool], Decimal]
-    resources: Callable[[Mapping[str, str], str], Sequence[Decimal]]
+    resources: Callable[[Mapping[str, Sequence[str]], str], Sequence[Decimal]]
     limit: Callable[[str, str], Decimal]
 
 
@@ -164,9 +169,10 @@ def value_of(node: Node, known: Known) -> Value:
         value = known.claim(operation, node.name)
         return Value(value.low, value.high, value.show(), loose=not value.single, unit=value.unit)
     if operation == "price":
-        return _fixed(known.price(node.name, node.options.get("reserved", False)), "USD")
+        price = known.price(node.name, node.options.get("reserved", False))
+        return Value(price, price, f"${price:,f}", unit="USD")
     if operation == "inventory":
-        wanted = {key: str(text) for key, text in node.options.items() if key != "of"}
+        wanted = {key: _texts(text) for key, text in node.options.items() if key != "of"}
         return _groups(known.resources(wanted, node.options["of"]), node.options["of"])
     if operation == "limit":
         return _fixed(known.limit(str(node.options["resource"]), str(node.options["signal"])))
@@ -182,6 +188,16 @@ def _unit(operation: str, units: list[str]) -> str:
             return ""
         return named[0] if len(named) == 1 else ""
     return units[0] if len(set(units)) == 1 else ""
+
+
+def as_stated(node: Node) -> Node:
+    """The same amount over what claims state instead of what they come to."""
+    operation = "stated" if node.operation == "recomputed" else node.operation
+    return replace(node, operation=operation, over=tuple(map(as_stated, node.over)))
+
+
+def _texts(given: Any) -> tuple[str, ...]:
+    return tuple(str(one) for one in (given if isinstance(given, list) else [given]))
 
 
 def _fixed(value: Decimal, unit: str = "") -> Value:
@@ -234,17 +250,15 @@ def _computed(operation: str, over: list[Value]) -> Value:
         )
     if operation == "range":
         return Value(over[0].low, over[1].high, f"{over[0].text} to {over[1].text}", loose=True)
-    if operation == "round_up":
+    if operation in ROUNDS:
         (one,) = over
-        return Value(_up(one.low), _up(one.high), f"{_bracketed(one)}, rounded up", loose=True)
+        way = ROUND_CEILING if operation == "round_up" else ROUND_FLOOR
+        low, high = (end.to_integral_value(way) for end in (one.low, one.high))
+        return Value(low, high, f"{one.text}, {operation.replace('round_', 'rounded ')}", loose=True)
     start, rate, periods = over
     ends = [(1 + r) ** p for r in (rate.low, rate.high) for p in (periods.low, periods.high)]
     text = f"{_bracketed(start)} × (1 + {rate.text})^{_bracketed(periods)}"
     return Value(start.low * min(ends), start.high * max(ends), text)
-
-
-def _up(value: Decimal) -> Decimal:
-    return value.to_integral_value(ROUND_CEILING)
 
 
 def _bracketed(value: Value, *, always: bool = False) -> str:

@@ -5,13 +5,13 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from controlplane.audit.amounts import Known, Node, Unknown, Value, value_of
+from controlplane.audit.amounts import Known, Node, Unknown, Value, as_stated, value_of
 from controlplane.audit.comparing import alternatives, break_even, like_for_like, saving
-from controlplane.audit.figures import agrees, complete, equals, multiple, within
+from controlplane.audit.figures import agrees, complete, equals, matches, multiple, within
 from controlplane.audit.findings import Audit, Checked, Outcome
 from controlplane.audit.fitting import fit
 from controlplane.audit.holding import bound, condition, each, members
-from controlplane.audit.plan import Claim
+from controlplane.audit.plan import Claim, Equals
 from controlplane.audit.reading import Material
 from controlplane.audit.subnets import subnets
 from controlplane.model.errors import InvalidInput, Problem
@@ -87,7 +87,17 @@ class _Work:
     def _check(self, claim: Claim) -> Outcome:
         if claim.check == "fit":
             return fit(claim, self._value, self._material)
-        return _CHECKS[claim.check](claim, self._value)
+        outcome = _CHECKS[claim.check](claim, self._value)
+        return self._inherited(claim, outcome) if isinstance(claim, Equals) and outcome.verdict else outcome
+
+    def _inherited(self, claim: Equals, outcome: Outcome) -> Outcome:
+        """A total that adds up from its parts as they are stated is wrong in the way of the part that is."""
+        parts = [node.name for node in claim.of.walk() if node.operation == "recomputed"]
+        wrong = [name for name in parts if self._outcomes[name].verdict]
+        if not wrong or not matches(claim.says, self._value(as_stated(claim.of))):
+            return outcome
+        why = f"it adds up, but {', '.join(wrong)} is wrong"
+        return replace(outcome, verdict=self._outcomes[wrong[0]].verdict, why=why)
 
     def _value(self, node: Node) -> Value:
         return value_of(node, self._known)
@@ -104,13 +114,13 @@ class _Work:
             if claim.says is None:
                 raise Unknown(f"the claim {name} says no number")
             low, high = claim.says[0].value, claim.says[-1].value
-            return Value(low, high, "")
+            return Value(low, high, "", unit=claim.unit)
         result = self.outcome(claim).result
         if result is None:
             raise Unknown(f"the claim {name} comes to no number")
-        return result
+        return replace(result, unit=claim.unit or result.unit)
 
-    def _resources(self, wanted: Mapping[str, str], of: str) -> Sequence[Decimal]:
+    def _resources(self, wanted: Mapping[str, Sequence[str]], of: str) -> Sequence[Decimal]:
         return self._material.amounts(wanted, of)
 
     def _once(self, what: str, compute: Callable[[], Any]) -> Any:

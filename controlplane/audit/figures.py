@@ -88,7 +88,7 @@ def agrees(claim: Agrees, evaluate: Evaluate) -> Outcome:
     return Outcome(
         verdict,
         "; ".join(f"{name}: {_equation(value, claim.unit)}" for name, value in values.items()),
-        f"otherwise by {', '.join(off)}" if off else "",
+        f"differs: {', '.join(off)}" if off else "",
         values,
         claimed.show(claim.unit),
         ", ".join(dict.fromkeys(value.show(claim.unit) for value in (off or values).values())),

@@ -11,9 +11,8 @@ NEGLIGIBLE = Decimal("0.01")
 """A claim that misses by at most 1 % was rounded."""
 SLIP = Decimal(10)
 """No rounding and no forgotten part explains a factor of ten: a unit was taken for another."""
-LARGE = {"money": Decimal("1.05")}
+LARGE = {"money": Decimal("1.05"), "capacity": Decimal("1.25"), "recovery": Decimal("1.25")}
 """Off by 5 % a budget is another budget; off by a quarter a plan of capacity or recovery is another plan."""
-_LARGE = Decimal("1.25")
 
 
 class Verdict(StrEnum):
@@ -113,12 +112,12 @@ class Checked:
 
 
 def impact(verdict: Verdict | None, matters: Matters, factor: Decimal | None) -> Impact:
-    """Low: rounding, or nothing rests on it. High: off by a large factor, or not a matter of size. Else medium."""
+    """Low: rounding, or nothing rests on it. High: not a matter of size, or off by a large factor. Else medium."""
     if verdict in {None, Verdict.ROUNDING} or matters == "wording":
         return Impact.LOW
-    if matters == "monitoring":
-        return Impact.MEDIUM
-    return Impact.HIGH if factor is None or factor >= LARGE.get(matters, _LARGE) else Impact.MEDIUM
+    if factor is None:
+        return Impact.HIGH
+    return Impact.HIGH if matters in LARGE and factor >= LARGE[matters] else Impact.MEDIUM
 
 
 @dataclass(frozen=True, slots=True)

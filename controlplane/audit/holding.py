@@ -11,18 +11,23 @@ from controlplane.model.units import many
 
 Evaluate = Callable[[Node], Value]
 
-_LIMITS = {"capacity": Verdict.INFEASIBLE, "setting": Verdict.CONTRADICTION, "meaning": Verdict.UNDEFINED}
+_LIMITS = {
+    "capacity": (Verdict.INFEASIBLE, "needs", "has"),
+    "setting": (Verdict.CONTRADICTION, "comes to", "limit"),
+    "meaning": (Verdict.UNDEFINED, "needs", "has"),
+}
 
 
 def bound(claim: Bound, evaluate: Evaluate) -> Outcome:
     """Nothing needs more than there is; of a range both ends have to fit, so its careful end counts."""
+    verdict, need, have = _LIMITS[claim.limit]
     needs = {name: evaluate(node) for name, node in claim.needs.items()}
     shared = claim.has.get("") if "" in claim.has else None
     has = {name: evaluate(claim.has[name] if shared is None else shared) for name in needs}
     over = [name for name in needs if needs[name].low > has[name].low or needs[name].high > has[name].high]
     factors = [needs[name].high / has[name].low if has[name].low > 0 else None for name in over]
     lines = [
-        f"{_named(name)}needs {_worked(needs[name], claim.unit)}, has {_worked(has[name], claim.unit)}"
+        f"{_named(name)}{need} {_worked(needs[name], claim.unit)}, {have} {_worked(has[name], claim.unit)}"
         for name in needs
     ]
     first = over[0] if over else next(iter(needs))
@@ -31,13 +36,13 @@ def bound(claim: Bound, evaluate: Evaluate) -> Outcome:
         claimed = Value(claim.says[0].value, claim.says[-1].value, "").show(claim.unit)
     names = [name for name in over if name]
     return Outcome(
-        _LIMITS[claim.limit] if over else None,
+        verdict if over else None,
         "; ".join(lines),
         f"too much: {', '.join(names)}" if names else "",
         _both(needs, has),
         claimed,
         "; ".join(
-            f"{_named(name)}needs {needs[name].show(claim.unit)}, has {has[name].show(claim.unit)}"
+            f"{_named(name)}{need} {needs[name].show(claim.unit)}, {have} {has[name].show(claim.unit)}"
             for name in over or [first]
         ),
         None if None in factors else max((times for times in factors if times is not None), default=Decimal(1)),

@@ -26,6 +26,8 @@ _SUFFIXES: dict[str, Decimal] = {
 _WRITTEN = re.compile(r"(-?)(\$?)([0-9]{1,30}(?:\.[0-9]{1,30})?) ?([A-Za-z%]*)")
 _NUMBER = "write a number such as 752, 53K, 4TB, 10Gbps, 80% or 168h"
 _PLACES = 12
+_SMALL = 10
+"""Below so many dollars it is the price of a unit, and parts of a cent count."""
 _TIMED = {"us", "ms", "s", "m", "h", "d", "w", "y"}
 
 
@@ -112,14 +114,17 @@ def shown(value: Decimal, unit: str) -> str:
 def _time(value: Decimal) -> str:
     size = abs(value)
     for seconds, name in _TIMES:
-        if size >= (2 * seconds if seconds > 1 else 1):
-            return f"{plain(round(value / seconds, 2))} {name}"
-    return "0 s" if not value else f"{plain(value * 1000)} ms"
+        if size >= 2 * seconds or (size >= seconds and size % seconds == 0):
+            count = plain(round(value / seconds, 2))
+            return f"{count} {name.removesuffix('s') if count == '1' and name != 's' else name}"
+    return f"{plain(value)} s" if size >= 1 or not value else f"{plain(value * 1000)} ms"
 
 
 def _money(value: Decimal) -> str:
     if value and abs(value) < Decimal("0.01"):
         return f"${plain(value)}"
+    if abs(value) < _SMALL and value != round(value, 2):
+        return f"${round(value, 4).normalize():f}"
     return human_money(value)
 
 

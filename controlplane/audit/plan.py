@@ -122,9 +122,9 @@ class Selected(Model):
     region: str = ""
     host: str = ""
 
-    def wanted(self) -> dict[str, str]:
+    def wanted(self) -> dict[str, tuple[str, ...]]:
         """The keys that were given."""
-        return {name: getattr(self, name) for name in FIELDS if getattr(self, name)}
+        return {name: (getattr(self, name),) for name in FIELDS if getattr(self, name)}
 
 
 class Fit(Said):

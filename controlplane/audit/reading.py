@@ -1,7 +1,7 @@
 """Read a plan with the inventory and the prices that it names; every mistake is told with its line, all at once."""
 
 import ipaddress
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -37,15 +37,15 @@ class Material:
     resources: tuple[Resource, ...] = ()
     book: PriceBook = field(default_factory=PriceBook)
 
-    def selected(self, wanted: Mapping[str, str]) -> tuple[Resource, ...]:
-        """Resources whose fields, or `attributes.<name>`, equal the wanted ones; Unknown where there are none."""
-        found = tuple(one for one in self.resources if all(_field(one, key) == text for key, text in wanted.items()))
+    def selected(self, wanted: Mapping[str, Sequence[str]]) -> tuple[Resource, ...]:
+        """Resources with one of the wanted texts in each named field or attribute; Unknown where there are none."""
+        found = tuple(one for one in self.resources if all(_field(one, key) in texts for key, texts in wanted.items()))
         if not found:
-            shown = ", ".join(f"{key} {printable(text, 40)}" for key, text in wanted.items())
+            shown = ", ".join(f"{key} {printable(' or '.join(texts), 40)}" for key, texts in wanted.items())
             raise Unknown(f"the inventory has no resource with {shown or 'any field'}")
         return found
 
-    def amounts(self, wanted: Mapping[str, str], of: str) -> list[Decimal]:
+    def amounts(self, wanted: Mapping[str, Sequence[str]], of: str) -> list[Decimal]:
         """What each of the selected resources has; Unknown where one doesn't say."""
         found = self.selected(wanted)
         if of == "count":

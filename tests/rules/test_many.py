@@ -175,3 +175,31 @@ def test_results_are_those_of_active_alerts_and_the_last_step_of_every_rule() ->
     rows = result.results.filter(pl.col("labels") == '{"name":"a"}').select("ts", "value", "met").rows()
     assert rows == [(STEP, 101.0, True), (2 * STEP, None, False), (3 * STEP, 1.0, False)]
     assert result.last_seen == {"lag": 4 * STEP}
+
+
+@pytest.mark.parametrize(
+    ("operator", "meeting"),
+    [(">", {101}), (">=", {100, 101}), ("<", {99}), ("<=", {99, 100}), ("==", {100}), ("!=", {99, 101})],
+)
+def test_every_comparison_at_its_boundary(operator: str, meeting: set[int]) -> None:
+    ready = compiled(f'when: "{operator} 100"')
+    for value in (99, 100, 101):
+        # A value that is not a number is there too, and meets nothing.
+        result = evaluate(ready, STATE.to_frame(), samples({"a": f"{value} nan"}), STEP)
+        fired = result.transitions.filter(pl.col("kind") == "fired")["ts"].to_list()
+        assert fired == ([STEP] if value in meeting else [])
+
+
+def test_a_series_that_comes_up_was_not_missing_while_others_fired() -> None:
+    ready = compiled('when: "> 100"', "missing: alert")
+    result = evaluate(ready, STATE.to_frame(), samples({"a": "101 101 1 1", "b": "_ _ 1 _"}), STEP)
+    rows = result.transitions.filter(pl.col("kind") == "nodata").select("ts", "labels").rows()
+    assert rows == [(4 * STEP, '{"name":"b"}')]
+
+
+def test_a_series_known_before_is_missed_until_it_is_back_in_the_window() -> None:
+    ready = compiled('when: "> 100"', "missing: alert")
+    seen = samples({"a": "1", "b": "1"})
+    result = evaluate(ready, STATE.to_frame(), samples({"a": "_ 1", "b": "1 1"}, start=2), STEP, recent=seen.series)
+    rows = result.transitions.select("ts", "labels", "kind").rows()
+    assert rows == [(2 * STEP, '{"name":"a"}', "nodata"), (3 * STEP, '{"name":"a"}', "resolved")]

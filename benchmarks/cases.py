@@ -1,6 +1,6 @@
 """All cases, in the order in which they are run."""
 
-from benchmarks import deciding, decoding, evaluating, events, prometheus, samples, starting, ticking
+from benchmarks import backtests, deciding, decoding, evaluating, events, prometheus, samples, starting, ticking
 
 ALL = (
     *starting.CASES,
@@ -9,6 +9,7 @@ ALL = (
     *evaluating.CASES,
     *ticking.CASES,
     *deciding.CASES,
+    *backtests.CASES,
     *samples.CASES,
     *events.CASES,
 )

@@ -57,6 +57,8 @@ class Case:
     why: str = ""
     """Where the target comes from."""
     rival: Rival | None = None
+    on_request: bool = False
+    """Whether it takes so long that it is measured only when it is named."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -40,12 +41,14 @@ class Codes:
 
     def of(self, batch: pa.RecordBatch) -> tuple[Ints, list[Fresh]]:
         """The number of every row of a batch with text columns as named in TEXTS, and what is new among them."""
-        sizes, known, local = [], [], np.zeros(batch.num_rows, np.int64)
-        for name in TEXTS:
-            places, numbers = self._column(name, batch)
-            sizes.append(len(numbers))
-            known.append(numbers)
-            local = local * len(numbers) + places
+        columns = [self._column(name, batch) for name in TEXTS]
+        known = [numbers for _, numbers in columns]
+        sizes = [len(numbers) for numbers in known]
+        kind = np.int32 if sizes[0] * sizes[1] * sizes[2] < 1 << 31 else np.int64
+        local = np.zeros(batch.num_rows, kind)
+        for places, numbers in columns:
+            if len(numbers) > 1:
+                local = local * kind(len(numbers)) + places.astype(kind, copy=False)
         if sizes[0] * sizes[1] * sizes[2] <= _DENSE:
             marked = np.zeros(sizes[0] * sizes[1] * sizes[2], np.bool_)
             marked[local] = True
@@ -57,7 +60,7 @@ class Codes:
         numbers, fresh = self._numbered(combinations, known, local)
         return numbers[inverse], fresh
 
-    def _column(self, name: str, batch: pa.RecordBatch) -> tuple[Ints, Ints]:
+    def _column(self, name: str, batch: pa.RecordBatch) -> tuple[npt.NDArray[Any], Ints]:
         """Place of every row's text in the dictionary of the batch, and the number of each text of it."""
         if name not in batch.schema.names:
             return np.zeros(batch.num_rows, np.int64), self._text_numbers(name, [None])
@@ -69,13 +72,13 @@ class Codes:
         if places.null_count:
             places = places.fill_null(len(texts))
             texts = [*texts, None]
-        return places.to_numpy(zero_copy_only=False).astype(np.int64), self._text_numbers(name, texts)
+        return places.to_numpy(zero_copy_only=False), self._text_numbers(name, texts)
 
     def _text_numbers(self, name: str, texts: Sequence[str | None]) -> Ints:
         numbers = self._numbers[name]
         return np.array([numbers.setdefault(text, len(numbers)) for text in texts] or [0], np.int64)
 
-    def _numbered(self, combinations: Ints, known: Sequence[Ints], local: Ints) -> tuple[Ints, list[Fresh]]:
+    def _numbered(self, combinations: Ints, known: Sequence[Ints], local: npt.NDArray[Any]) -> tuple[Ints, list[Fresh]]:
         platforms, signals, labels = known
         rest, label = np.divmod(combinations, len(labels))
         platform, signal = np.divmod(rest, len(signals))
@@ -88,7 +91,9 @@ class Codes:
         fresh = self._add(keys[~there], (platform[~there], signal[~there], label[~there]), combinations[~there], local)
         return self._of_key[np.searchsorted(self._keys, keys)], fresh
 
-    def _add(self, keys: Ints, parts: tuple[Ints, Ints, Ints], combinations: Ints, local: Ints) -> list[Fresh]:
+    def _add(
+        self, keys: Ints, parts: tuple[Ints, Ints, Ints], combinations: Ints, local: npt.NDArray[Any]
+    ) -> list[Fresh]:
         if not len(keys):
             return []
         # Unique keeps the first row of each value, so a stable look-up of the new ones gives the row they begin at.

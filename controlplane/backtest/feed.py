@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 import polars as pl
 
+from controlplane.backtest.ahead import ahead
 from controlplane.backtest.carry import Carry
 from controlplane.backtest.samplefile import Progress, SampleFile
 from controlplane.backtest.stretches import plan, stretches
@@ -84,7 +85,7 @@ class FileFeed:
         begin = max(self.first - self._carry.longest, int(self._file.steps[0]))
         before = plan(self._file, begin, self.first - self.step_ms, self._window) if self._carry.longest else []
         planned = [*before, *plan(self._file, self.first, self.last, self._window)]
-        read = stretches(self._file, planned, self._folder, self._progress)
+        read = ahead(stretches(self._file, planned, self._folder, self._progress))
         for (begin, end), samples in zip(planned, read, strict=True):
             if begin >= self.first:
                 self._begin = begin

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from polars.exceptions import PolarsError
 
+from controlplane.backtest.ahead import ahead
 from controlplane.backtest.codes import TEXTS, Codes, Fresh, Ints, series_of, wrong_texts
 from controlplane.documents import nearest
 from controlplane.model.errors import InvalidInput, Place, Problem
@@ -22,6 +23,7 @@ BATCH_ROWS = 1 << 20
 SOURCE = "samples"
 """Name of the source that the samples of a file come from."""
 _COLUMNS = (*NEEDED, "platform")
+_SURVEYED = (*TEXTS, "ts", "bad")
 _SHOWN = 10
 
 Progress = Callable[[str, float], None]
@@ -82,7 +84,8 @@ class SampleFile:
 
 def step_of(ts: Ints, step_ms: int) -> Ints:
     """The grid step that a sample belongs to: the one it lies on, else the next one."""
-    return -(-ts // step_ms) * step_ms
+    late = ts % step_ms
+    return np.where(late, ts - late + step_ms, ts) if late.any() else ts
 
 
 def open_samples(path: Path, step_ms: int, folder: Path, progress: Progress) -> SampleFile:
@@ -206,24 +209,27 @@ class _Wrong:
 def _look_through(given: Path, path: Path, step_ms: int, progress: Progress) -> SampleFile:
     codes, wrong = Codes(), _Wrong()
     counted: dict[int, int] = {}
-    groups = []
+    groups: list[Group] = []
     with pq.ParquetFile(path) as file:
         total, number_of_groups = file.metadata.num_rows, file.metadata.num_row_groups
     row = 0
-    for index in range(number_of_groups):
-        first, last, rows = END_OF_TIME, 0, 0
-        for batch in _batches(path, index, (*TEXTS, "ts", "bad")):
-            _, fresh = codes.of(batch)
-            ts = _times(batch, row, fresh, wrong)
-            if len(ts):
-                steps, counts = _counted(step_of(ts, step_ms))
-                for step, count in zip(steps.tolist(), counts.tolist(), strict=True):
-                    counted[step] = counted.get(step, 0) + count
-                first, last = min(first, int(steps.min())), max(last, int(steps.max()))
-            row, rows = row + batch.num_rows, rows + batch.num_rows
-            progress("Looking through the samples", row / total)
-        if rows:
-            groups.append(Group(index, rows, first, last))
+    every = ((index, batch) for index in range(number_of_groups) for batch in _batches(path, index, _SURVEYED))
+    for index, batch in ahead(every):
+        _, fresh = codes.of(batch)
+        ts = _times(batch, row, fresh, wrong)
+        if len(ts):
+            steps, counts = _counted(step_of(ts, step_ms))
+            for step, count in zip(steps.tolist(), counts.tolist(), strict=True):
+                counted[step] = counted.get(step, 0) + count
+            first, last = int(steps.min()), int(steps.max())
+            if groups and groups[-1].index == index:
+                before = groups.pop()
+                first, last = min(first, before.first), max(last, before.last)
+                groups.append(Group(index, before.rows + len(ts), first, last))
+            else:
+                groups.append(Group(index, len(ts), first, last))
+        row += batch.num_rows
+        progress("Looking through the samples", row / total)
     if wrong.cells:
         raise InvalidInput(_problems(given, wrong))
     if not row:

@@ -76,9 +76,3 @@ def drift_results(
                 rows.append((placed.id, order, SOURCE, labels, one.value, one.differs, not one.differs))
     schema = {name: kind for name, kind in RESULTS.items() if name != "ts"}
     return pl.DataFrame(rows, schema=schema, orient="row").join(steps, how="cross").select(RESULTS.names())
-
-
-def drift_covered(rules: Sequence[tuple[int, Placed]], steps: pl.DataFrame) -> pl.DataFrame:
-    """rule, source and ts: the inventory, as it was last read, answers at every step."""
-    names = pl.DataFrame({"rule": [placed.id for _, placed in rules]}, schema={"rule": pl.String})
-    return names.join(steps, how="cross").select("rule", pl.lit(SOURCE).alias("source"), "ts")

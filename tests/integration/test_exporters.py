@@ -109,7 +109,7 @@ def shipped() -> dict[tuple[str, str], str]:
     loaded = load_rules(read_rule_texts(shipped_platforms())[0]).rules
     found = {}
     for platform, signal in loaded.signals:
-        named = set(NAMED.findall((signal.exporter or signal.description).lower()))
+        named = set(NAMED.findall(str(signal.exporter).lower()))
         if signal.prometheus and named and named <= RUNNING:
             found[platform, signal.name] = signal.prometheus
     return found

@@ -168,7 +168,7 @@ def test_recorded_signals_are_declared_and_have_the_labels_of_their_rules(platfo
 def test_every_signal_has_a_query_and_says_who_exports_it(platform: str) -> None:
     for owner, signal in rule_set().signals:
         if owner == platform:
-            assert signal.prometheus or signal.derive
+            assert signal.derive or (signal.prometheus and signal.exporter)
             assert signal.description.endswith((".", ")"))
             assert "(" in signal.description
 

@@ -1,5 +1,6 @@
 """Tests of rules: short texts of samples in, the state at every step out, compared with what the test says."""
 
+import contextlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ State = Literal["inactive", "pending", "firing", "nodata"]
 _STATES: tuple[State, ...] = ("inactive", "pending", "firing", "nodata")
 _NAMES: dict[int, State] = {PENDING: "pending", FIRING: "firing", NO_DATA: "nodata"}
 _TIMES = re.compile(r"(?P<word>[^*\s]+)(?:\*(?P<times>[1-9][0-9]{0,5}))?")
+_NUMBER = re.compile(r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|inf)|nan")
 _MOST_STEPS = 100_000
 GAP, UNANSWERED = "_", "?"
 _TEST_SOURCE = "test"
@@ -54,11 +56,8 @@ def spread(text: object) -> tuple[str, ...]:
 def _values(text: object) -> tuple[str, ...]:
     words = spread(text)
     for word in words:
-        if word not in {GAP, UNANSWERED}:
-            try:
-                float(word)
-            except ValueError:
-                raise ValueError(f"{word!r} is no number, `_` (no sample) or `?` (no answer)") from None
+        if word not in {GAP, UNANSWERED} and not _NUMBER.fullmatch(word):
+            raise ValueError(f"{word!r} is no number, `_` (no sample) or `?` (no answer)")
     return words
 
 
@@ -74,6 +73,7 @@ Words = Annotated[tuple[str, ...], BeforeValidator(spread)]
 Values = Annotated[tuple[str, ...], BeforeValidator(_values)]
 States = Annotated[tuple[str, ...], BeforeValidator(_states)]
 Labels = dict[LabelName, str]
+Step = Annotated[Duration, Field(gt=timedelta(0))]
 
 
 class Series(Model):
@@ -91,7 +91,7 @@ class Case(Model):
     """Of the rule's signal, or of the setting of a drift rule."""
     series: tuple[Series, ...] = ()
     states: States
-    step: Duration | None = None
+    step: Step | None = None
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -112,7 +112,7 @@ class RuleTest(Model):
     """Of a drift rule."""
     inventory: tuple[Any, ...] = ()
     """Resources, as in an inventory file."""
-    step: Duration = timedelta(seconds=15)
+    step: Step = timedelta(seconds=15)
     cases: dict[str, Case] = Field(min_length=1)
 
 
@@ -136,12 +136,10 @@ class Outcome:
 
 def run_tests(document: Document, rules: RuleSet, chosen: str = "") -> Iterator[Outcome]:
     """Run the cases of the rules whose id contains `chosen`; InvalidInput carries all mistakes of the file itself."""
-    tests = validate(document, RuleTests).tests
     known = {placed.id: placed for placed in rules.alert_rules()}
     wrong: list[Problem] = []
     ready: list[tuple[tuple[str | int, ...], RuleTest, tuple[Resource, ...]]] = []
-    for index, test in enumerate(tests):
-        path: tuple[str | int, ...] = ("tests", index)
+    for path, test in _readable(document, wrong):
         wrong += _mistakes(document, path, test, known, rules)
         resources: tuple[Resource, ...] = ()
         if test.rule in known:
@@ -163,6 +161,21 @@ def run_tests(document: Document, rules: RuleSet, chosen: str = "") -> Iterator[
             yield Outcome(document.name, line, test.rule, name, _difference(case.states, states))
 
 
+def _readable(document: Document, wrong: list[Problem]) -> Iterator[tuple[tuple[str | int, ...], RuleTest]]:
+    """The tests that can be read, with their paths; what is wrong with the others goes to `wrong`."""
+    try:
+        tests = validate(document, RuleTests).tests
+    except InvalidInput as error:
+        wrong += error.problems
+    else:
+        yield from ((("tests", index), test) for index, test in enumerate(tests))
+        return
+    entries = document.data.get("tests") if isinstance(document.data, dict) else None
+    for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+        with contextlib.suppress(InvalidInput):
+            yield ("tests", index), validate(document, RuleTest, entry, ("tests", index))
+
+
 def _mistakes(
     document: Document, path: tuple[str | int, ...], test: RuleTest, known: dict[str, Placed], rules: RuleSet
 ) -> Iterator[Problem]:
@@ -177,6 +190,8 @@ def _mistakes(
     if drift and test.setting not in settings:
         remedy = nearest(test.setting or "", settings) or f"Add setting: one of {', '.join(settings)}"
         yield document.problem((*path, "setting"), f"the rule has no setting {test.setting!r}", remedy)
+    if not drift and test.setting is not None:
+        yield document.problem((*path, "setting"), f"{test.rule} is no drift rule, so it has no setting", "Remove it")
     signals = {signal.name: signal for platform, signal in rules.signals if platform == placed.platform}
     derived = isinstance(placed.rule, AlertRule) and signals[placed.rule.signal].derive is not None
     for name, case in test.cases.items():
@@ -196,6 +211,9 @@ def _mistakes(
                 measured = (one.name for one in signals.values() if one.derive is None)
                 message = f"{series.signal!r} is no measured signal of {placed.platform}"
                 yield document.problem((*where, "series", number, "signal"), message, nearest(series.signal, measured))
+        twice = {(one.signal, canonical(one.labels)) for one in case.series}
+        if len(twice) < len(case.series):
+            yield document.problem((*where, "series"), "two series have the same labels", "Tell them apart by a label")
         lengths = {len(case.states), *(len(one.values) for one in case.series)} | ({len(case.values)} - {0})
         if len(lengths) > 1:
             counts = " and ".join(map(str, sorted(lengths)))

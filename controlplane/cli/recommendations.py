@@ -1,5 +1,6 @@
 """`controlplane recommendations`: what to do, what it costs, and the whole record behind one of them."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -138,6 +139,61 @@ def executed(*, recommendation: str, version: int | None, reason: str, as_json: 
 def reopen(*, recommendation: str, as_json: bool, config: Any) -> None:
     """Take an approval or rejection back."""
     _decide("reopen", config, recommendation, as_json=as_json)
+
+
+_FORMATS = ("terraform", "kubectl", "aws-cli", "patronictl", "ansible")
+
+
+@recommendations.command()
+@click.argument("recommendation")
+@click.option("--format", "form", type=click.Choice(_FORMATS), required=True, help="What your team runs.")
+@click.option("-o", "output", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write it there.")
+@click.option("--force", is_flag=True, help="Replace a file that is there already.")
+@click.option("--closed", is_flag=True, help="Also one that is withdrawn, expired or rejected.")
+@json_option
+@config_option
+def export(
+    *, recommendation: str, form: str, output: Path | None, force: bool, closed: bool, as_json: bool, config: Any
+) -> None:
+    """The change as a text to review and run, with its revert. Nothing is run here."""
+    from controlplane.eventlog.projections import RECOMMENDATIONS
+    from controlplane.export import NotExported, fitting
+    from controlplane.export import export as exported
+    from controlplane.model.recommendations import Status
+
+    with event_log(config) as (log, _):
+        rows = log.rows(RECOMMENDATIONS)
+    row = rows[pick(recommendation, rows, "recommendation", "see `controlplane recommendations --all`")]
+    if row.status in {Status.WITHDRAWN, Status.EXPIRED, Status.REJECTED} and not closed:
+        raise click.ClickException(f"{row.id} is {row.status.value}; --closed hands it over all the same")
+    try:
+        made = exported(row, form)
+        formats = fitting(row)
+    except NotExported as refused:
+        raise click.ClickException(str(refused)) from None
+    if output is not None:
+        if output.exists() and not force:
+            raise click.UsageError(f"{output} would be overwritten; --force replaces it")
+        output.write_text(made.text, encoding="utf-8")
+        if made.runs:
+            output.chmod(0o755)
+    if as_json:
+        print_json(
+            {
+                "recommendation": made.recommendation,
+                "version": made.version,
+                "status": row.status.value,
+                "format": made.format,
+                "formats": formats,
+                "name": made.name,
+                "file": None if output is None else str(output),
+                "text": made.text,
+            }
+        )
+    elif output is not None:
+        tell(f"{output}: {row.id}, version {row.version}, for {form}")
+    else:
+        click.echo(made.text, nl=False)
 
 
 def list_recommendations(out: "Console", documents: list[dict[str, Any]]) -> None:

@@ -25,6 +25,7 @@ PURE = (
     "controlplane/scaling",
     "controlplane/failover",
     "controlplane/costs",
+    "controlplane/export",
     "controlplane/tick",
     "controlplane/frames.py",
     "controlplane/history.py",

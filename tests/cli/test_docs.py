@@ -17,11 +17,11 @@ from controlplane.telemetry.inventory_file import read_inventory
 DOCS = Path(__file__).parents[2] / "docs"
 INVENTORY = (DOCS / "inventory.md").read_text(encoding="utf-8")
 CLI = (DOCS / "cli.md").read_text(encoding="utf-8")
-EXAMPLES = dict(re.findall(r"<!-- example: (\S+) -->\n```\w+\n(.*?)```", INVENTORY, re.DOTALL))
+EXAMPLES = dict(re.findall(r"<!-- example: ([^>]+) -->\n```\w+\n(.*?)```", INVENTORY, re.DOTALL))
 
 
 def test_all_examples_are_tested() -> None:
-    assert set(EXAMPLES) == {"inventory.yaml", "inventory.csv", "targets", "prices.yaml"}
+    assert set(EXAMPLES) == {"inventory.yaml", "inventory.csv", "targets", "prices.yaml", "platform prices"}
     assert INVENTORY.count("```") == 2 * len(EXAMPLES)
 
 
@@ -58,6 +58,20 @@ def test_the_price_book(tmp_path: Path) -> None:
     assert [price.id for price in book.prices if price.amount is None] == ["operator-hour"]
     priced = {price for text in re.findall(r"price: (\S+)", EXAMPLES["inventory.yaml"]) for price in [text]}
     assert all(book.get(price) for price in priced)
+
+
+def test_what_a_platform_costs() -> None:
+    from controlplane.costs import parse_price_book
+    from controlplane.costs.compare import compare, ways
+    from controlplane.model.resources import Capacity, Resource
+
+    book = parse_price_book(EXAMPLES["platform prices"], "prices.yaml")
+    holds = Capacity(cores=16, memory_bytes=128 * 2**30, disk_bytes=4e12)
+    kafka = Resource(id="a", platform="p", kind=ResourceKind.BROKER, role="kafka", price="rack-server", capacity=holds)
+    made = compare("p", ways("p", [kafka], "book", book, own=True))
+    assert [way.title for way in made.ways] == ["On-premise", "Cloud", "Hypervisors"]
+    assert made.months["kafka"]["book"].told() == "$791.67"  # type: ignore[union-attr]
+    assert made.months["kafka"]["book:cloud"].told() == "$1,791.68"  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("kind", ResourceKind)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.backtest_cases import SIGNAL, at, comma_separated, ms, parquet, rows, rule, rules
-from tests.cli.conftest import Run
+from tests.cli.conftest import Evening, Run
 
 OVER = 'when: "> 100"'
 VALUES = "101 101 101 101 80 79 101 1"
@@ -228,7 +228,7 @@ def test_folders_and_several_files(run: Run, here: Path, samples: Path) -> None:
 # Recommendations
 
 
-def evening(here: Path, pack: str = "datalyptica") -> list[Any]:
+def recorded(here: Path, pack: str = "datalyptica") -> list[Any]:
     from importlib import resources
 
     root = resources.files("fixtures") / pack
@@ -240,14 +240,14 @@ def evening(here: Path, pack: str = "datalyptica") -> list[Any]:
 
 
 def test_a_priced_recommendation(run: Run, here: Path) -> None:
-    done = run("backtest", *evening(here), "--json")
+    done = run("backtest", *recorded(here), "--json")
     assert done.code == 0, done.err
     (one,) = [one for one in done.json["recommendations"] if one["status"] == "proposed"]
     alert = next(t for t in done.json["transitions"] if t["state"] == "firing")
     assert one["at"] >= alert["at"]
     assert one["cost"]["known"] is True
     assert one["cost"]["lines"]
-    text = run("backtest", *evening(here))
+    text = run("backtest", *recorded(here))
     assert one["title"].split()[0] in text.out
 
 
@@ -298,3 +298,23 @@ def test_compare_over_the_store(run: Run, home: Path, here: Path, lag: Path) -> 
     assert [one["change"] for one in short.json["alerts"]] == ["added"]
     assert datetime.fromisoformat(short.json["summary"]["new"]["to"]) == datetime.fromtimestamp(ms(6) / 1000, UTC)
     assert json.dumps(short.json["monthly_cost"]["old"])
+
+
+def test_a_backtest_of_the_evening_finds_what_the_ticks_found(run: Run, here: Path, evening: Evening) -> None:
+    pack = "datalyptica"
+    asked = [*recorded(here, pack)[:-2], "--from", "2026-03-12T18:00:15Z", "--to", "2026-03-12T20:24:00Z"]
+    asked[1] = str(Path(asked[1]).parent)
+    done = run("backtest", *asked, "--json")
+    assert done.code == 0, done.err
+    alerts = [one for one in evening.document["alerts"] if one["platform"] == pack]
+    found = [one for one in done.json["transitions"] if one["state"] == "firing"]
+    assert [(one["rule"], one["labels"], one["at"], one["value"]) for one in found] == [
+        (one["rule"], one["labels"], one["fired_at"], one["value"]) for one in alerts
+    ]
+    told = [one for one in evening.document["recommendations"] if one["platform"] == pack]
+    assert told
+    # The numbers behind it differ: the first tick of the demo has five minutes of history, a backtest all of it.
+    keys = ("rule", "at", "status", "title", "to")
+    assert [[one[key] for key in keys] for one in done.json["recommendations"]] == [
+        [one[key] for key in keys] for one in told
+    ]

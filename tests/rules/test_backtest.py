@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -326,3 +327,28 @@ def test_types_of_parquet(tmp_path: Path, kind: str) -> None:
 )
 def test_night(begin: int, end: int, at_ms: int, expected: bool) -> None:
     assert Night(begin, end).has(from_ms(at_ms * 1000)) is expected
+
+
+# Reading ahead
+
+
+def test_reading_ahead_gives_the_same_and_passes_errors_on() -> None:
+    from threading import active_count
+
+    from controlplane.backtest.ahead import ahead
+
+    def numbers(upto: int, fails: bool) -> Iterator[int]:
+        yield from range(upto)
+        if fails:
+            raise ValueError("no more")
+
+    before = active_count()
+    assert list(ahead(numbers(5, fails=False))) == [0, 1, 2, 3, 4]
+    failing = ahead(numbers(2, fails=True))
+    assert [next(failing), next(failing)] == [0, 1]
+    with pytest.raises(ValueError, match="no more"):
+        next(failing)
+    left = ahead(numbers(1_000_000, fails=False))
+    assert next(left) == 0
+    left.close()
+    assert active_count() == before

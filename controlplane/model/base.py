@@ -20,6 +20,8 @@ LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.]*")
 
 
 def matches(pattern: re.Pattern[str], what: str) -> Any:
+    """A validator for a field: text that the whole pattern matches; the error says that it is not `what`."""
+
     def check(value: object) -> object:
         if not isinstance(value, str) or not pattern.fullmatch(value):
             raise ValueError(f"{value!r} is not {what}")

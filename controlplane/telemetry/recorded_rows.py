@@ -131,6 +131,7 @@ def _problems(raw: pl.DataFrame, bad: pl.DataFrame) -> BadRows:
 
 
 def cell(value: object) -> str:
+    """What is wrong with a cell, in words that are safe to show."""
     if value is None:
         return "an empty cell"
     return f"{printable(str(value), 60)!r} can't be used"

@@ -1,10 +1,12 @@
 """Read price books: every problem is named with its line and what to do about it."""
 
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
-from controlplane.documents import Document, parse_document, read_document, validate
+from controlplane.documents import Document, nearest, parse_document, read_document, validate
 from controlplane.model.errors import InvalidInput, Problem
+from controlplane.model.labels import printable
 from controlplane.model.prices import PriceBook
 
 
@@ -22,7 +24,27 @@ def _checked(document: Document) -> PriceBook:
     problems = _entries(document)
     if problems:
         raise InvalidInput(problems)
-    return validate(document, PriceBook)
+    book = validate(document, PriceBook)
+    problems = list(_unpriced(document, book))
+    if problems:
+        raise InvalidInput(problems)
+    return book
+
+
+def _unpriced(document: Document, book: PriceBook) -> Iterator[Problem]:
+    """Names of prices that the book doesn't have."""
+    named: list[tuple[tuple[str | int, ...], str]] = [
+        (("with_host", index), name) for index, name in enumerate(book.with_host)
+    ]
+    named += [(("standing", index, "price"), entry.price) for index, entry in enumerate(book.standing)]
+    for number, offer in enumerate(book.offers):
+        for part, entries in (("takes", offer.takes), ("standing", offer.standing)):
+            named += [(("offers", number, part, index, "price"), entry.price) for index, entry in enumerate(entries)]
+    known = [price.id for price in book.prices]
+    for path, name in named:
+        if book.get(name) is None:
+            remedy = nearest(name, known) or "Add it to prices; an amount that isn't known is null"
+            yield document.problem(path, f"the book has no price {printable(name, 80)!r}", remedy)
 
 
 def _entries(document: Document) -> list[Problem]:

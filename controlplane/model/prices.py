@@ -44,7 +44,7 @@ class Standing(Model):
     price: Name
     scope: Name
     """What it is for, such as power; what two offers both have is compared."""
-    quantity: Money | None = Decimal(1)
+    quantity: Annotated[Money, Field(ge=0)] | None = Decimal(1)
     """In the unit of the price; None = not known."""
     pays_for: tuple[Name, ...] = ()
     """Roles that need no price of their own because of it, such as the volumes of a store."""

@@ -6,8 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from controlplane.export import FORMATS
 from tests.cli.conftest import Evening, Run
+from tests.cli.test_hostile import filled, harmless
+from tests.drafts import HOSTILE
 
 MONEY = re.compile(r"-?\d+(\.\d+)?")
 AMOUNTS = {"amount", "per_month", "per_month_reserved", "one_off", "spread", "unit_amount", "unit_reserved", "quantity"}
@@ -167,6 +171,20 @@ def test_a_broken_book_is_named(run: Run, here: Path) -> None:
     assert (shown.code, shown.out) == (2, "")
     assert "bad.yaml:1" in shown.err
     assert run("costs", "compare", "--book", "gone.yaml").code == 2
+
+
+def test_hostile_records_reach_no_terminal(run: Run, home: Path) -> None:
+    for name in filled(home, [*HOSTILE, "[red]x[/red] {value} %s", "a\x1b[2Jb", "a\u202eb", "a\u2066b", "a\x9bb"]):
+        for command in ("costs explain NAME", "costs explain NAME --json"):
+            shown = run(*command.replace("NAME", name).split())
+            assert shown.code == 0, shown.err
+            assert harmless(shown.out)
+        for form in FORMATS:
+            shown = run("recommendations", "export", name, "--format", form, "--closed")
+            assert shown.code == (0 if shown.out else 1)
+            assert harmless(shown.out + shown.err)
+            if shown.out:
+                yaml.safe_load(shown.out)
 
 
 OFFER = Path(__file__).parents[1] / "data" / "aws_offer.json"

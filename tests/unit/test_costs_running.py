@@ -351,6 +351,14 @@ def test_the_shipped_offers_like_for_like() -> None:
         ("{cores: 64}", "{}", "say what one of it holds"),
         ("32 GBy", "32", "write a number and a unit"),
         ("months: 36", "months: 0", "prices.yaml:3:1 (amortise_months)"),
+        (
+            "{price: power, scope: power}",
+            "{price: powr, scope: power}",
+            "(standing.0.price): the book has no price 'powr'",
+        ),
+        ("price: big}", "price: bigg}", "(offers.0.takes.2.price): the book has no price 'bigg'. Did you mean 'big'?"),
+        ("with_host: [vm]", "with_host: [VM]", "(with_host.0): the book has no price 'VM'"),
+        ("scope: storage, pays", 'scope: storage, quantity: "-1", pays', "greater than or equal to 0"),
         ("scope: power}\n  - {price: store", "scop: power}\n  - {price: store", "unknown key 'scop'"),
     ],
 )

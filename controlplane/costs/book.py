@@ -38,8 +38,9 @@ def _unpriced(document: Document, book: PriceBook) -> Iterator[Problem]:
     ]
     named += [(("standing", index, "price"), entry.price) for index, entry in enumerate(book.standing)]
     for number, offer in enumerate(book.offers):
-        for part, entries in (("takes", offer.takes), ("standing", offer.standing)):
-            named += [(("offers", number, part, index, "price"), entry.price) for index, entry in enumerate(entries)]
+        at = ("offers", number)
+        named += [((*at, "takes", index, "price"), entry.price) for index, entry in enumerate(offer.takes)]
+        named += [((*at, "standing", index, "price"), entry.price) for index, entry in enumerate(offer.standing)]
     known = [price.id for price in book.prices]
     for path, name in named:
         if book.get(name) is None:

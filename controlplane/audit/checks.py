@@ -18,6 +18,8 @@ from controlplane.model.errors import InvalidInput, Problem
 
 Evaluate = Callable[[Node], Value]
 
+_DEEP = 40
+
 _CHECKS: dict[str, Callable[[Any, Evaluate], Outcome]] = {
     "equals": equals,
     "within": within,
@@ -57,6 +59,7 @@ def audit(material: Material) -> Audit:
                 claim.topic,
                 claim.matters,
                 claim.unit,
+                claim.says or (),
                 claim.statements,
                 outcome,
                 claim.advice,
@@ -126,6 +129,8 @@ class _Work:
     def _once(self, what: str, compute: Callable[[], Any]) -> Any:
         if what in self._open:
             raise Unknown(f"the {what} refers to itself")
+        if len(self._open) > _DEEP:
+            raise Unknown("too many parts are made of each other in a row")
         self._open.append(what)
         try:
             return compute()

@@ -109,7 +109,7 @@ def break_even(claim: BreakEven, evaluate: Evaluate) -> Outcome:
         months,
         f"{said(claim).show('')} months",
         shown,
-        None if right is None and nearest is None else Decimal(1) if right else None,
+        Decimal(1) if right else None,
         nearest,
     )
 

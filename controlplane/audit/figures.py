@@ -102,14 +102,14 @@ def complete(claim: Complete, evaluate: Evaluate) -> Outcome:
     values = {name: evaluate(node) for name, node in claim.of.items()}
     total = _total(values.values())
     left = [name for name, value in values.items() if name not in claim.counted and (value.low or value.high)]
-    verdict = Verdict.OMISSION if left else None
-    if not left and not matches(claim.says, total):
-        verdict = missed(said(claim), total, Verdict.SUM_ERROR)
+    verdict = None
+    if not matches(claim.says, total):
+        verdict = Verdict.OMISSION if left else missed(said(claim), total, Verdict.SUM_ERROR)
     terms = " + ".join(f"{name} {value.show(claim.unit)}" for name, value in values.items())
     return Outcome(
         verdict,
         f"{terms} = {total.show(claim.unit)}",
-        f"not counted: {', '.join(left)}" if left else "",
+        f"not counted: {', '.join(left)}" if verdict and left else "",
         {"": total, **values},
         said(claim).show(claim.unit),
         total.show(claim.unit),

@@ -5,6 +5,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from controlplane.audit.amounts import Value
+from controlplane.audit.numbers import Number
 from controlplane.audit.plan import Matters, Statement
 
 NEGLIGIBLE = Decimal("0.01")
@@ -89,6 +90,8 @@ class Checked:
     topic: str
     matters: Matters
     unit: str
+    says: tuple[Number, ...]
+    """The claimed number, or both ends of a range; empty where none is claimed."""
     statements: tuple[Statement, ...]
     outcome: Outcome
     advice: str = ""

@@ -13,7 +13,8 @@ from controlplane.audit.reading import Material
 from controlplane.model.resources import Resource
 
 _STEPS = 200_000
-"""Tries of the exact search; beyond them the number of first fit stands, which may be one too many."""
+_MANY = 200
+"""So many tries and machines the exact search takes; beyond them the number of first fit stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +93,12 @@ def carriers_needed(items: Sequence[Item], room: Item) -> tuple[int, bool]:
     cores, memory = sum((i.cores for i in items), Decimal(0)), sum((i.memory for i in items), Decimal(0))
     least = max(_up(cores / room.cores), _up(memory / room.memory), *groups.values(), 1)
     most = _first_fit(ordered, room)
+    if least < most and len(items) > _MANY:
+        return most, False
+    tries = _STEPS
     for count in range(least, most):
-        found = _Search(ordered, room, count).fits()
+        search = _Search(ordered, room, count, tries)
+        found, tries = search.fits(), search.left
         if found:
             return count, True
         if found is None:
@@ -120,10 +125,10 @@ def _first_fit(items: Sequence[Item], room: Item) -> int:
 class _Search:
     """Tries every placement, the largest machine first, carriers that look alike once."""
 
-    def __init__(self, items: Sequence[Item], room: Item, count: int) -> None:
+    def __init__(self, items: Sequence[Item], room: Item, count: int, tries: int) -> None:
         self._items = items
         self._bins = [(room.cores, room.memory, frozenset[str]())] * count
-        self._left = _STEPS
+        self.left = tries
 
     def fits(self) -> bool | None:
         """Whether all fit; None where the tries ran out."""
@@ -132,8 +137,8 @@ class _Search:
     def _place(self, index: int) -> bool | None:
         if index == len(self._items):
             return True
-        self._left -= 1
-        if self._left < 0:
+        self.left -= 1
+        if self.left < 0:
             return None
         item = self._items[index]
         seen = set()

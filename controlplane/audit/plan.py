@@ -246,4 +246,4 @@ class Plan(Model):
     prices: str = ""
     """Price book, beside the plan."""
     parts: dict[str, Part] = Field(default_factory=dict)
-    claims: tuple[Claim, ...] = Field(min_length=1)
+    claims: tuple[Claim, ...]

@@ -116,6 +116,8 @@ def _material(document: Document, folder: Path) -> Material:
 def _mistakes(document: Document, plan: Plan, book: PriceBook) -> Iterator[Problem]:
     """What the model can't tell: names that stand for nothing, ids that stand twice, networks that are none."""
     claims = [claim.id for claim in plan.claims]
+    if not claims:
+        yield document.problem(("claims",), "there is no claim to check", "Add one")
     for index, name in enumerate(claims):
         if name in claims[:index]:
             yield document.problem(

@@ -112,7 +112,7 @@ def _title(one: "Audit") -> str:
 def _summary(one: "Audit") -> str:
     counts = [sum(finding.impact.value == name for finding in one.findings) for name in _IMPACTS]
     told = ", ".join(f"{count} {name}" for count, name in zip(counts, _IMPACTS, strict=True) if count)
-    follow = f"{len(one.verified)} of {many(len(one.checked), 'claim')} follow"
+    follow = f"{len(one.verified)} of {len(one.checked):,} claims follow"
     return f"{one.platform}: {follow}; {many(len(one.findings), 'finding')}" + (f" ({told})" if told else "")
 
 
@@ -138,6 +138,7 @@ def _record(claim: "Checked") -> dict[str, Any]:
         "impact": claim.impact.value if outcome.verdict else None,
         "matters": claim.matters,
         "unit": claim.unit,
+        "says": [tidy(number.value) for number in claim.says],
         "claimed": outcome.claimed,
         "recomputed": outcome.recomputed,
         "values": {name or "recomputed": [tidy(value.low), tidy(value.high)] for name, value in outcome.values.items()},

@@ -102,7 +102,7 @@ class CaseFailed(Exception):
 
 
 def measure(case: Case) -> Result:
-    """Run a case in a fresh process; CaseFailed where it doesn't come to an end."""
+    """Run a case in a fresh process; CaseFailed where it doesn't come to an end, Unavailable where it can't begin."""
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_child, args=(case, sender), name=case.name)
@@ -116,6 +116,8 @@ def measure(case: Case) -> Result:
     process.join()
     if isinstance(answer, Result):
         return answer
+    if isinstance(answer, Unavailable):
+        raise answer
     raise CaseFailed(f"{case.name}: {answer}")
 
 
@@ -124,7 +126,7 @@ def _child(case: Case, sender: Connection) -> None:
         with tempfile.TemporaryDirectory(prefix="controlplane-bench-") as folder:
             sender.send(_measured(case, Path(folder)))
     except Unavailable as error:
-        sender.send(f"not measured: {error}")
+        sender.send(error)
     except Exception as error:  # noqa: BLE001 - the parent tells of it
         sender.send(f"{type(error).__name__}: {error}")
     finally:

@@ -1,8 +1,8 @@
 """A platform to measure with: 150 metrics, hosts with ten disks each, and a rule for every metric.
 
 A third of the rules look at each series, a third at the mean of each host, a third at the maximum of each zone. The
-same metrics and rules are given to Prometheus. One series in a hundred is beyond its threshold, one host in twenty and every zone; once a
-minute one series in a thousand gets beyond it and as many get back.
+same metrics and rules are given to Prometheus. One series in a hundred is beyond its threshold, one host in twenty and
+every zone; once a minute one series in a thousand gets beyond it and as many get back.
 """
 
 from datetime import UTC, datetime

@@ -25,7 +25,6 @@ _SUFFIXES: dict[str, Decimal] = {
 }
 _WRITTEN = re.compile(r"(-?)(\$?)([0-9]{1,30}(?:\.[0-9]{1,30})?) ?([A-Za-z%]*)")
 _NUMBER = "write a number such as 752, 53K, 4TB, 10Gbps, 80% or 168h"
-_PLACES = 12
 _SMALL = 10
 """Below so many dollars it is the price of a unit, and parts of a cent count."""
 _TIMED = {"us", "ms", "s", "m", "h", "d", "w", "y"}
@@ -129,10 +128,8 @@ def _money(value: Decimal) -> str:
 
 
 def tidy(value: Decimal) -> str:
-    """A decimal string for documents: no exponent, no idle zeros, at most 12 places beyond the first digit."""
+    """A decimal string for documents: 18 significant digits, no exponent, no idle zeros."""
     with localcontext() as context:
-        context.prec = 28
-        size = max(0, -value.adjusted()) if value else 0
-        rounded = round(value, _PLACES + size)
-    text = format(rounded, "f")
+        context.prec = 18
+        text = format(+value, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text

@@ -9,6 +9,7 @@ from controlplane.audit.numbers import Number, plain, shown
 from controlplane.audit.plan import Agrees, Complete, Equals, Multiple, Said, Within
 
 Evaluate = Callable[[Node], Value]
+_ROUND = 100
 
 
 def said(claim: Said) -> Value:
@@ -61,7 +62,7 @@ def _outcome(claim: Said, value: Value, verdict: Verdict | None) -> Outcome:
     times = factor(said(claim), value)
     why = ""
     if verdict is Verdict.UNIT_ERROR and times is not None:
-        why = f"{plain(times)} times off"
+        why = f"{plain(times.to_integral_value() if times >= _ROUND else times)} times off"
     return Outcome(
         verdict,
         _equation(value, claim.unit),

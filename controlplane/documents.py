@@ -188,7 +188,8 @@ class _Builder:
 def validate(document: Document, model: type[M], data: Any = None, path: Path_ = ()) -> M:
     """Validate `data` (default: the whole document) against `model`; InvalidInput names line, key and remedy."""
     try:
-        return model.model_validate(document.data if data is None and not path else data)
+        # Only the names that the documentation has: `for`, not the `for_` that it is in the code.
+        return model.model_validate(document.data if data is None and not path else data, by_alias=True, by_name=False)
     except ValidationError as error:
         raise InvalidInput(_problems(document, model, error, path)) from None
 

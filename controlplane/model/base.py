@@ -1,5 +1,6 @@
 """What models are made of: strictness, names and comparisons."""
 
+import math
 import re
 from typing import Annotated, Any, Literal, Self
 
@@ -14,7 +15,7 @@ class Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _SIGNAL = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*(\.[a-zA-Z0-9_]+)*")
 LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.]*")
 
@@ -30,7 +31,7 @@ def matches(pattern: re.Pattern[str], what: str) -> Any:
     return BeforeValidator(check)
 
 
-RuleId = Annotated[str, matches(_NAME, "an id; use lower case letters, digits, - and _")]
+RuleId = Annotated[str, matches(NAME, "an id; use lower case letters, digits, - and _")]
 SignalName = Annotated[str, matches(_SIGNAL, "a signal name such as kafka.consumer.lag")]
 LabelName = Annotated[str, matches(LABEL, "a label name")]
 
@@ -57,9 +58,12 @@ class Condition(Model):
         if match is None:
             raise ValueError(f'{text!r} is not a condition; write an operator and a number, such as "> 100000"')
         unit = match["unit"]
+        threshold = float(match["number"])
+        if not math.isfinite(threshold):
+            raise ValueError(f"{match['number']} is too large for a number")
         return cls(
             operator=match["operator"],
-            threshold=float(match["number"]),
+            threshold=threshold,
             unit=check_unit(unit) if unit else None,
         )
 
@@ -74,7 +78,9 @@ class Condition(Model):
         return self.model_copy(update={"operator": _NEGATED[self.operator]})
 
     def __str__(self) -> str:
-        return f"{self.operator} {self.threshold:.12g}" + (f" {self.unit}" if self.unit else "")
+        short = f"{self.threshold:.12g}"
+        number = short if float(short) == self.threshold else repr(self.threshold)
+        return f"{self.operator} {number}" + (f" {self.unit}" if self.unit else "")
 
 
 def _condition(value: object) -> object:

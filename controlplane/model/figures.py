@@ -1,13 +1,15 @@
 """Figures of a document, word for word, and those that are no rule."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, Strict
 
 from controlplane.model.base import Model, RuleId
 
 CHECKED = ("runtime", "headroom", "drift")
 """Ways of `evaluate` that ask for a rule; a figure for a test run (gate) or a forecast (model) is none."""
+
+Number = Annotated[float, Strict()]
 
 
 class Figure(Model):
@@ -20,10 +22,10 @@ class Figure(Model):
     signal: str
     attributes: dict[str, str] = Field(default_factory=dict)
     comparator: Literal[">=", "<=", "==", "!=", ">", "<"]
-    threshold: float | None
+    threshold: Number | None
     """In `unit`; None where the setting is no number."""
     expected: str | None = None
-    range: tuple[float, float] | None = None
+    range: tuple[Number, Number] | None = None
     unit: str
     sense: Literal["healthy", "breach"]
     """Whether the comparison is the wanted state or the trouble."""

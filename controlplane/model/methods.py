@@ -8,7 +8,7 @@ import re
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, Strict, model_validator
 
 from controlplane.model.commands import Argv, template, templates
 from controlplane.model.time import Duration
@@ -40,8 +40,8 @@ Bytes = Annotated[
     BeforeValidator(lambda value: value if isinstance(value, float) else parse_bytes(value)),
     PlainSerializer(lambda size: f"{size:.0f} By", return_type=str),
 ]
-Fraction = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
-Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Strict(), Field(gt=0, le=1, allow_inf_nan=False)]
+Rate = Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)]
 Positive = Annotated[Duration, Field(gt=timedelta(0))]
 PriceId = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -49,9 +49,9 @@ PriceId = Annotated[str, Field(min_length=1, max_length=200)]
 class Step(Parameters):
     """The largest change at once; where both are given the larger one holds (HPA, policy Max)."""
 
-    percent: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    percent: Annotated[float, Strict(), Field(ge=0, allow_inf_nan=False)] | None = None
     """Of the size before the change."""
-    count: Annotated[int, Field(ge=0)] | None = None
+    count: Annotated[int, Strict(), Field(ge=0)] | None = None
 
     @model_validator(mode="after")
     def _some(self) -> Self:
@@ -71,17 +71,17 @@ class ConsumerLag(Parameters):
     """The backlog shall be worked off within this time."""
     lag_threshold: Rate | None = None
     """Messages for each consumer in KEDA's formula; absent = the threshold of the alert."""
-    allowed_lag: Annotated[float, Field(ge=0)] = 0
+    allowed_lag: Annotated[float, Strict(), Field(ge=0)] = 0
     """Lag of a partition that counts as none (Burrow)."""
-    window: Annotated[int, Field(ge=2, le=1000)] = 10
+    window: Annotated[int, Strict(), Field(ge=2, le=1000)] = 10
     """Commits of a partition that are looked at (Burrow: 10)."""
-    minimum_complete: Annotated[float, Field(ge=0, le=1)] = 0.5
+    minimum_complete: Annotated[float, Strict(), Field(ge=0, le=1)] = 0.5
     """Share of the window that must be there before a partition is judged."""
     rate_over: Positive = timedelta(minutes=5)
     """Rates are taken over this time."""
     minimum_history: Positive = timedelta(minutes=2)
     """Least time between the first and last offset of a rate."""
-    tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    tolerance: Annotated[float, Strict(), Field(ge=0, lt=1)] = 0.1
     """No change while demand ÷ capacity is within 1 ± this (HPA: 0.1)."""
     stabilise: Duration = timedelta(0)
     """The smallest demand within this time counts (HPA: 0 s upwards)."""
@@ -89,16 +89,16 @@ class ConsumerLag(Parameters):
     """Most consumers added at once (Kubernetes: 100 % or 4, whichever is more)."""
     max_partition_step: Step = Step(percent=100)
     """Most partitions added at once (house: twice as many, since they can't be taken away)."""
-    minimum: Annotated[int, Field(ge=0)] = 1
-    maximum: Annotated[int, Field(ge=1)] | None = None
+    minimum: Annotated[int, Strict(), Field(ge=0)] = 1
+    maximum: Annotated[int, Strict(), Field(ge=1)] | None = None
     """Limits of the number of consumers; the number of partitions limits it in any case."""
-    zones: Annotated[int, Field(ge=1)] = 1
+    zones: Annotated[int, Strict(), Field(ge=1)] = 1
     """Zones that the consumers are spread over; their number becomes a multiple of it where partitions allow."""
     consumer_rate: Rate | None = None
     """Documented capacity of one consumer, messages per second; the smaller of it and the measured rate counts."""
     consumer_price: PriceId | None = None
     """Price of one instance that runs consumers."""
-    consumers_per_instance: Annotated[int, Field(ge=1)] = 1
+    consumers_per_instance: Annotated[int, Strict(), Field(ge=1)] = 1
     consumer_start: Duration = timedelta(minutes=5)
     """Until added consumers work."""
     hot_partition_share: Fraction = 0.8
@@ -113,8 +113,8 @@ class ConsumerLag(Parameters):
     broker_price: PriceId | None = None
     broker_start: Duration = timedelta(hours=1)
     """Until an added broker carries its share."""
-    broker_maximum: Annotated[int, Field(ge=1)] | None = None
-    replication_factor: Annotated[int, Field(ge=1)] = 3
+    broker_maximum: Annotated[int, Strict(), Field(ge=1)] | None = None
+    replication_factor: Annotated[int, Strict(), Field(ge=1)] = 3
     bootstrap_server: str | None = None
     """For the commands; absent = the brokers of the inventory at port 9092."""
     scale_command: Annotated[Argv, template("group", "count")] = (
@@ -145,9 +145,9 @@ class StorageGrowth(Parameters):
     drop: Fraction = 0.05
     """A fall of the usage by more than this share (a clean-up, a restart) begins a new trend."""
     minimum_history: Positive = timedelta(minutes=30)
-    minimum_samples: Annotated[int, Field(ge=2)] = 10
+    minimum_samples: Annotated[int, Strict(), Field(ge=2)] = 10
     """Least time and number of samples of a trend."""
-    replication_factor: Annotated[int, Field(ge=1)] | None = None
+    replication_factor: Annotated[int, Strict(), Field(ge=1)] | None = None
     """Copies of the data on different hosts."""
     time_to_effect: Duration = timedelta(minutes=30)
     commands: Annotated[
@@ -165,7 +165,7 @@ class Placement(Parameters):
     Reads network.cross_az.throughput (a series for each flow) and network.throughput or network.cross_az.ratio.
     """
 
-    allowed_ratio: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    allowed_ratio: Annotated[float, Strict(), Field(ge=0, lt=1)] = 0.05
     price: PriceId | None = None
     """Per GB (USD/GBy), charged on the way out of one zone and on the way into the other."""
     immovable: tuple[str, ...] = ()
@@ -236,13 +236,13 @@ class Zone(Parameters):
     """Utilisation of the surviving instances (two thirds, so that the loss of one of three zones is carried)."""
     minimum_known: Fraction = 0.9
     """Share of a role's instances whose load must be known."""
-    unit: Annotated[int, Field(ge=1)] = 1
+    unit: Annotated[int, Strict(), Field(ge=1)] = 1
     """Instances are started in whole multiples of this, such as a primary with its replicas."""
-    units: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
+    units: dict[str, Annotated[int, Strict(), Field(ge=1)]] = Field(default_factory=dict)
     """The same by role, where it differs."""
-    maximum: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
+    maximum: dict[str, Annotated[int, Strict(), Field(ge=1)]] = Field(default_factory=dict)
     """Largest number of instances by role."""
-    replication_factor: Annotated[int, Field(ge=1)] | None = None
+    replication_factor: Annotated[int, Strict(), Field(ge=1)] | None = None
     """Copies of each piece of data, spread evenly over the zones."""
     rto_target: Duration | None = None
     """Documented objective."""

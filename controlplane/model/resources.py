@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 
 from controlplane.model.base import Model, SignalName
 
-Positive = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 
 
 class ResourceKind(StrEnum):

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, Strict, field_validator, model_validator
 
 from controlplane.model.base import LabelName, Model, SignalName
 from controlplane.model.time import Duration
@@ -49,7 +49,7 @@ class BurnRate(Model):
 
     method: Literal["burn_rate"]
     of: SignalName
-    objective: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
+    objective: Annotated[float, Strict(), Field(gt=0, lt=1, allow_inf_nan=False)]
     windows: tuple[Length, Length]
 
     @model_validator(mode="after")
@@ -84,7 +84,7 @@ class ExpectedLoad(Model):
     method: Literal["expected_load"]
     of: SignalName
     by: LabelName
-    at_least: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    at_least: Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)]
     before: Length = timedelta(days=7)
     over: Length = timedelta(minutes=10)
 
@@ -100,7 +100,7 @@ class LagState(Model):
     of: SignalName = "kafka.consumer.lag"
     offset: SignalName = "kafka.consumer.offset"
     end: SignalName = "kafka.partition.offset"
-    window: Annotated[int, Field(ge=2, le=1000)] = 10
+    window: Annotated[int, Strict(), Field(ge=2, le=1000)] = 10
 
 
 class TimeToDrain(Model):

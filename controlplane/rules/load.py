@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from controlplane.documents import Document, nearest, parse_document, validate
+from controlplane.model.base import NAME
 from controlplane.model.errors import InvalidInput, Place, Problem
+from controlplane.model.labels import printable
 from controlplane.model.rules import DURATION, AlertRule, DriftRule, FailoverRule, Placed, RuleSet, ScalingRule
 from controlplane.model.signals import Signal
 from controlplane.model.units import is_time
@@ -42,6 +44,13 @@ class Loaded:
 
     rules: RuleSet
     problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    platform: str
+    component: str
+    problems: list[Problem]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,16 +161,20 @@ def load_rules(texts: Iterable[RuleText]) -> Loaded:
     for text in texts:
         try:
             document = parse_document(text.text, text.name)
-            platform, component = _head(document)
+            head = _head(document)
         except InvalidInput as error:
             found += error.problems
             continue
-        found += _signals(document, platform, signals)
-        for index, data in enumerate(document.data.get("rules") or ()):
+        found += head.problems
+        # A file with a wrong head has no usable rule; what is wrong in its rules is told all the same.
+        found += _signals(document, head.platform, {} if head.problems else signals)
+        for index, data in enumerate(_entries(document, "rules")):
             try:
-                candidates.append(_rule(document, index, data, platform, component))
+                rule = _rule(document, index, data, head.platform, head.component)
             except InvalidInput as error:
                 found += error.problems
+            else:
+                candidates += [] if head.problems else [rule]
     found += _inputs(signals)
     rules, problems = _checked(candidates, signals)
     kept = tuple((platform, signals[platform, name].signal) for platform, name in sorted(signals))
@@ -169,33 +182,38 @@ def load_rules(texts: Iterable[RuleText]) -> Loaded:
     return Loaded(RuleSet(rules=rules, signals=kept, digest=digest), (*found, *problems))
 
 
-def _head(document: Document) -> tuple[str, str]:
+def _head(document: Document) -> _Head:
     data = document.data
     if not isinstance(data, dict):
         raise InvalidInput([document.problem((), "is not a rule file", "It starts with platform: and component:")])
     wrong = []
     for key in data:
         if key not in _KEYS:
-            remedy = nearest(str(key), _KEYS) or f"The keys are {', '.join(_KEYS)}"
-            wrong.append(document.problem((key,), f"unknown key {key!r}", remedy))
-    wrong += [
-        document.problem((key,), f"the key {key!r} is missing or not text", "Add it")
-        for key in ("platform", "component")
-        if not isinstance(data.get(key), str) or not data[key]
-    ]
+            remedy = nearest(key, _KEYS) or f"The keys are {', '.join(_KEYS)}"
+            wrong.append(document.problem((key,), f"unknown key {printable(repr(key))}", remedy))
+    for key in ("platform", "component"):
+        value = data.get(key)
+        if not isinstance(value, str) or not value:
+            wrong.append(document.problem((key,), f"the key {key!r} is missing or not text", "Add it"))
+        elif not NAME.fullmatch(value):
+            message = f"{printable(repr(value), 60)} is not a name of a {key}"
+            wrong.append(document.problem((key,), message, "Use lower case letters, digits, - and _"))
     wrong += [
         document.problem((key,), f"{key} is not a list", "Start each entry with a dash")
         for key in ("signals", "rules")
         if not isinstance(data.get(key) or [], list)
     ]
-    if wrong:
-        raise InvalidInput(wrong)
-    return data["platform"], data["component"]
+    return _Head(str(data.get("platform")), str(data.get("component")), wrong)
+
+
+def _entries(document: Document, key: str) -> list[Any]:
+    found = document.data.get(key)
+    return found if isinstance(found, list) else []
 
 
 def _signals(document: Document, platform: str, signals: dict[tuple[str, str], _Declared]) -> list[Problem]:
     wrong = []
-    for index, data in enumerate(document.data.get("signals") or ()):
+    for index, data in enumerate(_entries(document, "signals")):
         path = ("signals", index)
         try:
             signal = validate(document, Signal, data, path)

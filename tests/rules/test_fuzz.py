@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from controlplane.documents import parse_document, validate
 from controlplane.model.base import Condition
@@ -314,7 +316,7 @@ def check_round_trip(rules: Any, signals: Any, data: Any, name: str) -> None:
         "signals": [signal.model_dump(mode="json", by_alias=True, exclude_none=True) for _, signal in signals],
         "rules": dumped,
     }
-    again = load_rules([RuleText(name, json.dumps(document))])
+    again = load_rules([RuleText(name, json.dumps(document, ensure_ascii=False))])
     assert not again.problems, again.problems
     assert again.rules.signals == signals
     for one, two in zip(rules, again.rules.rules, strict=True):
@@ -337,6 +339,12 @@ def test_ten_thousand_rule_files(first: int) -> None:
             raise AssertionError(f"seed {seed}: {error!r}\n{text}") from error
     # Neither is everything refused nor everything taken.
     assert BATCH < usable < 4.9 * BATCH
+
+
+@settings(max_examples=2_000, derandomize=True, deadline=None)
+@given(st.integers(0, len(RULES)), st.integers(0, 40), st.text(max_size=20))
+def test_any_text_in_any_place(at: int, cut: int, new: str) -> None:
+    check_loaded(RULES[:at] + new + RULES[at + cut :], "spliced.yaml")
 
 
 def test_four_hundred_test_files() -> None:

@@ -27,6 +27,8 @@ def short_hash(*parts: str) -> str:
 
 def printable(text: str, limit: int = 200) -> str:
     """Text that is safe on a terminal and in a line of a log: no control or direction characters, bounded length."""
+    if len(text) <= limit and text.isascii() and text.isprintable():
+        return text
     clean = "".join(_visible(char) for char in text[: limit + 1])
     return clean if len(text) <= limit else clean[: limit - 1] + "…"
 

@@ -67,10 +67,14 @@ def drift_results(
 ) -> pl.DataFrame:
     """`fold.RESULTS` of drift rules ((order, rule) pairs) at every step, for settings that differ or have an alert."""
     alerts = set(state.select("rule", "labels").iter_rows())
+    alerting = {rule for rule, _ in alerts}
     rows = []
     for order, placed in rules:
         assert isinstance(placed.rule, DriftRule)
         for one in check(placed.rule, placed.platform, inventory):
+            # Nearly everything is as it should be, and has no alert.
+            if not one.differs and placed.id not in alerting:
+                continue
             labels = canonical({"resource": one.resource.id, "setting": one.expected.setting})
             if one.differs or (placed.id, labels) in alerts:
                 rows.append((placed.id, order, SOURCE, labels, one.value, one.differs, not one.differs))

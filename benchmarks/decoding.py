@@ -87,7 +87,7 @@ CASES = (
         "decode-matrix",
         f"range answer, {SERIES:,} series × {STEPS} steps",
         _matrix,
-        5,
+        9,
         SERIES * STEPS,
         "samples",
         5.0,

@@ -56,7 +56,7 @@ def evening(home: Path, cadence: timedelta) -> ControlPlane:
 
 
 def test_decisions_do_not_depend_on_how_often_ticks_run(tmp_path: Path) -> None:
-    often = evening(tmp_path / "often", timedelta(minutes=5))
+    often = evening(tmp_path / "often", demo.CADENCE)
     # The first tick looks back as far as the first one of the other does.
     rarely = evening(tmp_path / "rarely", timedelta(minutes=35))
     assert [kind for _, kind in decisions(often)].count("recommendation_proposed.v1") >= 3

@@ -74,7 +74,7 @@ class Ticks:
     def __call__(self, folder: Path) -> Callable[[], object]:
         """Every tick of the evening; seconds of each."""
         from controlplane import bootstrap, demo
-        from controlplane.rules.load import shipped_platforms
+        from controlplane.rules.files import shipped_platforms
         from controlplane.tick import tick
 
         def evening() -> Seconds:

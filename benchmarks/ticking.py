@@ -45,7 +45,8 @@ class Tick:
         from controlplane.eventlog.log import EventLog
         from controlplane.model.resources import Inventory
         from controlplane.rules.evaluate import STATE, evaluate
-        from controlplane.rules.load import RuleText, load_rules
+        from controlplane.rules.files import RuleText
+        from controlplane.rules.load import load_rules
         from controlplane.telemetry.series_labels import LabelTexts
         from controlplane.telemetry.store import SampleStore
         from controlplane.tick.alerts import alert_drafts

@@ -40,7 +40,8 @@ def rule_text(rules: int = RULES) -> str:
 def compiled(rules: int = RULES) -> "Compiled":
     """The rules, ready to be evaluated."""
     from controlplane.rules.compile import compile_rules
-    from controlplane.rules.load import RuleText, load_rules
+    from controlplane.rules.files import RuleText
+    from controlplane.rules.load import load_rules
 
     loaded = load_rules([RuleText("bench.yaml", rule_text(rules))])
     assert len(loaded.rules.rules) == rules, loaded.problems[:3]

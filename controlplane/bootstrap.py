@@ -105,7 +105,8 @@ def open_store(settings: Settings, on_set_aside: Callable[[Path, str], None] | N
 
 def load_rule_set(settings: Settings) -> "Loaded":
     """The rules of the enabled packs and of further folders, with the problems of those that can't be used."""
-    from controlplane.rules.load import Loaded, load_rules, read_rule_texts
+    from controlplane.rules.files import read_rule_texts
+    from controlplane.rules.load import Loaded, load_rules
 
     texts, problems = read_rule_texts(settings.platforms, settings.rules)
     loaded = load_rules(texts)

@@ -15,7 +15,7 @@ from controlplane.model.units import many
 from controlplane.present import condition
 from controlplane.rules.coverage import read_exclusions, read_figures
 from controlplane.rules.describe import advisers
-from controlplane.rules.load import shipped_platforms
+from controlplane.rules.files import shipped_platforms
 
 _TEXT = 20_000
 _SPECIAL = re.compile(r"([\\`*_\[\]<|~$]|&(?=#?\w+;))")

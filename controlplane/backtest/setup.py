@@ -19,7 +19,8 @@ from controlplane.model.resources import Inventory, Resource
 from controlplane.model.rules import RuleSet, Severity
 from controlplane.model.time import format_duration, from_ms
 from controlplane.present import iso
-from controlplane.rules.load import load_rules, read_rule_texts
+from controlplane.rules.files import read_rule_texts
+from controlplane.rules.load import load_rules
 from controlplane.settings import Notify, Route, Secret, Settings
 from controlplane.telemetry.inventory_file import read_inventory
 from controlplane.telemetry.store import SampleStore

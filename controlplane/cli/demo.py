@@ -41,7 +41,7 @@ def demo(*, as_json: bool, no_tui: bool, config: Any) -> None:
     """
     from controlplane import bootstrap
     from controlplane import demo as evening
-    from controlplane.rules.load import shipped_platforms
+    from controlplane.rules.files import shipped_platforms
 
     home = bootstrap.load_settings(config).home / "demo"
     home.mkdir(parents=True, exist_ok=True)

@@ -1,21 +1,19 @@
-"""Read rule files: every usable rule is kept, every unusable one is named with file, line, key and remedy."""
+"""Load rule files: every usable rule is kept, every unusable one is named with file, line, key and remedy."""
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib import resources
-from importlib.resources.abc import Traversable
-from pathlib import Path
 from typing import Any
 
 from controlplane.documents import Document, nearest, parse_document, validate
 from controlplane.model.base import NAME
-from controlplane.model.errors import InvalidInput, Place, Problem
+from controlplane.model.errors import InvalidInput, Problem
 from controlplane.model.labels import printable
 from controlplane.model.rules import DURATION, AlertRule, DriftRule, FailoverRule, Placed, RuleSet, ScalingRule
 from controlplane.model.signals import Signal
 from controlplane.model.units import is_time
+from controlplane.rules.files import RuleText
 
 _KINDS: dict[str, type[AlertRule] | type[DriftRule] | type[ScalingRule] | type[FailoverRule]] = {
     "alert": AlertRule,
@@ -23,19 +21,7 @@ _KINDS: dict[str, type[AlertRule] | type[DriftRule] | type[ScalingRule] | type[F
     "scaling": ScalingRule,
     "failover": FailoverRule,
 }
-BESIDE = ("figures", "excluded")
-"""What else a pack holds: the figures of its document, and those that are no rule."""
-TEST = ".test"
-"""`kafka.test.yaml` holds the tests of `kafka.yaml`."""
 _KEYS = ("platform", "component", "signals", "rules")
-
-
-@dataclass(frozen=True, slots=True)
-class RuleText:
-    """The text of one rule file and the name that error messages give it."""
-
-    name: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,98 +53,16 @@ class _Found:
     placed: Placed
 
 
-def shipped_platforms() -> tuple[str, ...]:
-    """Names of the packs that come with the control plane."""
-    root = resources.files("alert_rules")
-    return tuple(sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("_")))
-
-
-def read_test_texts(paths: Sequence[Path] = ()) -> dict[RuleText, list[RuleText]]:
-    """Test files with the rule files of their folder: those at `paths` (files or folders), or of the shipped packs.
-
-    InvalidInput where a path isn't there or can't be read.
-    """
-    root = resources.files("alert_rules")
-    chosen: list[tuple[str, Traversable | Path]] = []
-    for path in paths:
-        files = sorted(path.rglob("*")) if path.is_dir() else [path]
-        tests = [file for file in files if _is_test_file(file.name)] if path.is_dir() else files
-        if not tests or not path.exists():
-            remedy = f"Name a folder with files such as kafka{TEST}.yaml, or such a file"
-            raise InvalidInput([Problem(Place(str(path)), "there are no tests of rules", remedy)])
-        chosen += [(str(file), file) for file in tests]
-    if not paths:
-        for platform in shipped_platforms():
-            folder = root / platform
-            files_there = sorted(entry.name for entry in folder.iterdir() if _is_test_file(entry.name))
-            chosen += [(f"alert_rules/{platform}/{name}", folder / name) for name in files_there]
-    problems: list[Problem] = []
-    found: dict[RuleText, list[RuleText]] = {}
-    beside: dict[str, list[RuleText]] = {}
-    for name, file in chosen:
-        folder_name, _, _ = name.rpartition("/")
-        if folder_name not in beside:
-            around = file.parent if isinstance(file, Path) else root / folder_name.rpartition("/")[2]
-            rule_files = sorted((one for one in around.iterdir() if is_rule_file(one.name)), key=lambda one: one.name)
-            shown = ((f"{folder_name}/{one.name}" if folder_name else one.name, one) for one in rule_files)
-            beside[folder_name] = list(_read(shown, problems))
-        for text in _read([(name, file)], problems):
-            found[text] = beside[folder_name]
-    if problems:
-        raise InvalidInput(problems)
-    return found
-
-
-def _is_test_file(name: str) -> bool:
-    return name.endswith((f"{TEST}.yaml", f"{TEST}.yml"))
-
-
-def is_rule_file(name: str) -> bool:
-    """Whether a file of a folder of rules holds rules, by its name; figures, exclusions and tests stand beside them."""
-    stem, dot, kind = name.rpartition(".")
-    return bool(dot) and kind in {"yaml", "yml"} and stem not in BESIDE and not stem.endswith(TEST)
-
-
-def read_rule_texts(platforms: Sequence[str], extra: Sequence[Path] = ()) -> tuple[list[RuleText], list[Problem]]:
-    """The files of the named packs and of further files or folders, in name order."""
-    texts: list[RuleText] = []
-    found: list[Problem] = []
-    root = resources.files("alert_rules")
-    for platform in platforms:
-        folder = root / platform
-        if not folder.is_dir():
-            remedy = nearest(platform, shipped_platforms()) or f"There are {', '.join(shipped_platforms())}"
-            found.append(Problem(Place("settings", path="platforms"), f"there is no pack {platform!r}", remedy))
-            continue
-        files = sorted((entry for entry in folder.iterdir() if is_rule_file(entry.name)), key=lambda e: e.name)
-        texts += _read(((f"alert_rules/{platform}/{entry.name}", entry) for entry in files), found)
-    for path in extra:
-        files_there = (
-            sorted(file for file in path.rglob("*.y*ml") if is_rule_file(file.name)) if path.is_dir() else [path]
-        )
-        if not path.exists():
-            found.append(
-                Problem(Place(str(path)), "there is no such rule file or folder", "Correct the path under rules")
-            )
-            continue
-        texts += _read(((str(file), file) for file in files_there), found)
-    return texts, found
-
-
-def _read(files: Iterable[tuple[str, Traversable | Path]], found: list[Problem]) -> Iterable[RuleText]:
-    for name, file in files:
-        try:
-            yield RuleText(name, file.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            found.append(Problem(Place(name), f"can't be read: {error}", "It must be a readable UTF-8 file"))
-
-
 def load_rules(texts: Iterable[RuleText]) -> Loaded:
     """Parse and check rule files; what is wrong in one file or rule never stops the others."""
     found: list[Problem] = []
     signals: dict[tuple[str, str], _Declared] = {}
+    beside: dict[tuple[str, str], _Declared] = {}
     candidates: list[_Found] = []
     for text in texts:
+        if text.beside:
+            _declared_beside(text, beside)
+            continue
         try:
             document = parse_document(text.text, text.name)
             head = _head(document)
@@ -175,11 +79,41 @@ def load_rules(texts: Iterable[RuleText]) -> Loaded:
                 found += error.problems
             else:
                 candidates += [] if head.problems else [rule]
+    _take_along(candidates, signals, beside)
     found += _inputs(signals)
     rules, problems = _checked(candidates, signals)
     kept = tuple((platform, signals[platform, name].signal) for platform, name in sorted(signals))
     digest = _digest(rules, kept)
     return Loaded(RuleSet(rules=rules, signals=kept, digest=digest), (*found, *problems))
+
+
+def _declared_beside(text: RuleText, signals: dict[tuple[str, str], _Declared]) -> None:
+    """The signals of a file that isn't loaded itself, so that nothing wrong in it is told."""
+    try:
+        document = parse_document(text.text, text.name)
+        head = _head(document)
+    except InvalidInput:
+        return
+    if not head.problems:
+        _signals(document, head.platform, signals)
+
+
+def _take_along(
+    candidates: Iterable[_Found], signals: dict[tuple[str, str], _Declared], beside: dict[tuple[str, str], _Declared]
+) -> None:
+    """Add the signals that stand beside the files, where a rule or a derived signal needs them."""
+    needed = {
+        (found.placed.platform, found.placed.rule.signal)
+        for found in candidates
+        if isinstance(found.placed.rule, AlertRule)
+    }
+    for key in sorted(needed - signals.keys()):
+        if key in beside:
+            signals[key] = beside[key]
+    for (platform, _), declared in list(signals.items()):
+        for name in declared.signal.inputs:
+            if (platform, name) in beside:
+                signals.setdefault((platform, name), beside[platform, name])
 
 
 def _head(document: Document) -> _Head:

@@ -12,7 +12,8 @@ from controlplane.model.base import Condition
 from controlplane.model.errors import InvalidInput, Place, Problem
 from controlplane.model.labels import short_hash
 from controlplane.model.time import format_duration
-from controlplane.rules.load import RuleText, load_rules
+from controlplane.rules.files import RuleText
+from controlplane.rules.load import load_rules
 from controlplane.rules.prometheus_file import written
 from controlplane.rules.prometheus_templates import summary
 from controlplane.rules.promql import Comparison, NotComparable, comparison, duration

@@ -11,7 +11,8 @@ import pytest
 
 from controlplane.catalogue import asked, catalogue, escaped, fenced
 from controlplane.model.rules import AlertRule
-from controlplane.rules.load import RuleText, load_rules, read_rule_texts, shipped_platforms
+from controlplane.rules.files import RuleText, read_rule_texts, shipped_platforms
+from controlplane.rules.load import load_rules
 from tests.cli.conftest import Run
 from tests.drafts import HOSTILE
 from tests.servers_hostile import Asked, Handler, Hostile

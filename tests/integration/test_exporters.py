@@ -7,7 +7,8 @@ import time
 import pytest
 
 from controlplane.cli import main
-from controlplane.rules.load import load_rules, read_rule_texts, shipped_platforms
+from controlplane.rules.files import read_rule_texts, shipped_platforms
+from controlplane.rules.load import load_rules
 from tests.servers import eventually
 from tests.servers_exporters import Disk, Monitoring
 from tests.servers_probes import Exporters

@@ -10,7 +10,8 @@ from controlplane.model.labels import canonical
 from controlplane.model.rules import AlertRule, RuleSet
 from controlplane.rules.compile import Compiled, compile_rules
 from controlplane.rules.evaluate import STATE, evaluate
-from controlplane.rules.load import RuleText, load_rules
+from controlplane.rules.files import RuleText
+from controlplane.rules.load import load_rules
 
 STEP = 15_000
 SIGNAL = "kafka.consumer.lag"

@@ -13,7 +13,8 @@ import yaml
 
 from controlplane.documents import parse_document
 from controlplane.model.signals import Signal
-from controlplane.rules.load import load_rules, read_rule_texts
+from controlplane.rules.files import read_rule_texts
+from controlplane.rules.load import load_rules
 from tests.servers import require_binary
 
 FOLDER = Path(__file__).parent / "queries"

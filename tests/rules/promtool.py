@@ -15,7 +15,8 @@ from controlplane.frames import COVERAGE, SAMPLES, SERIES, Samples
 from controlplane.model.labels import canonical
 from controlplane.rules.compile import Compiled, compile_rules
 from controlplane.rules.evaluate import FIRING, PENDING, STATE, evaluate
-from controlplane.rules.load import RuleText, load_rules
+from controlplane.rules.files import RuleText
+from controlplane.rules.load import load_rules
 from tests.servers import require_binary
 
 STEP = 15_000

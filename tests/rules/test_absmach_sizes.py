@@ -10,7 +10,8 @@ from controlplane.model.rules import AlertRule, DriftRule
 from controlplane.model.signals import Utilization
 from controlplane.rules.coverage import read_figures
 from controlplane.rules.drift import check
-from controlplane.rules.load import load_rules, read_rule_texts
+from controlplane.rules.files import read_rule_texts
+from controlplane.rules.load import load_rules
 from controlplane.telemetry.inventory_file import read_inventory
 
 PACK = "absmach"

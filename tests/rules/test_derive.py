@@ -20,7 +20,8 @@ from controlplane.model.signals import Signal
 from controlplane.rules.compile import compile_rules
 from controlplane.rules.derive import NO_PAST, Past, derive
 from controlplane.rules.evaluate import STATE, evaluate
-from controlplane.rules.load import RuleText, load_rules
+from controlplane.rules.files import RuleText
+from controlplane.rules.load import load_rules
 
 MINUTE = 60_000
 Row = tuple[str, str, Mapping[str, str], str]

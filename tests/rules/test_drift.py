@@ -14,7 +14,8 @@ from controlplane.model.rules import RuleSet
 from controlplane.rules.compile import compile_rules
 from controlplane.rules.drift import SOURCE, number
 from controlplane.rules.evaluate import STATE, Evaluation, evaluate
-from controlplane.rules.load import RuleText, load_rules
+from controlplane.rules.files import RuleText
+from controlplane.rules.load import load_rules
 from controlplane.tick.alerts import alert_drafts
 
 STEP = 15_000

@@ -17,7 +17,8 @@ from controlplane.model.figures import ExclusionFile, FigureFile
 from controlplane.model.rules import AlertRule
 from controlplane.model.time import format_duration, parse_duration
 from controlplane.model.units import convert
-from controlplane.rules.load import RuleText, load_rules
+from controlplane.rules.files import RuleText
+from controlplane.rules.load import load_rules
 from controlplane.ruletests import run_tests
 
 FILES = 10_000

@@ -6,7 +6,8 @@ import pytest
 
 from controlplane.model.base import Condition
 from controlplane.model.rules import AlertRule
-from controlplane.rules.load import RuleText, load_rules, read_rule_texts
+from controlplane.rules.files import RuleText, read_rule_texts
+from controlplane.rules.load import load_rules
 from controlplane.tick.alerts import summarise
 from tests.rules.machine import HEAD, RULE
 
@@ -173,3 +174,25 @@ def test_derived_signals_stand_on_measured_ones() -> None:
         "a derived signal has no query of its own",
     ):
         assert any(word in problem for problem in found), (word, found)
+
+
+def test_a_single_file_comes_with_the_signals_of_its_folder(tmp_path: Path) -> None:
+    head = "platform: shop\ncomponent: {}\n"
+    derived = "derive: {method: absent, of: [queue.depth]}"
+    (tmp_path / "signals.yaml").write_text(
+        head.format("signals")
+        + "signals:\n  - {name: queue.depth, unit: '1'}\n  - {name: unused, unit: '1'}\n"
+        + f"  - {{name: queue.absent, unit: '1', {derived}}}\n"
+        + GOOD.replace("  - id: good", "rules:\n  - id: other").replace("kafka.consumer.lag", "queue.depth")
+    )
+    (tmp_path / "broken.yaml").write_text("platform: [")
+    chosen = tmp_path / "kafka.yaml"
+    chosen.write_text(head.format("kafka") + "rules:" + GOOD.replace("kafka.consumer.lag", "queue.absent"))
+    texts, unread = read_rule_texts((), [chosen])
+    loaded = load_rules(texts)
+    assert (unread, loaded.problems) == ([], ())
+    assert [placed.id for placed in loaded.rules.rules] == ["good"]
+    assert [signal.name for _, signal in loaded.rules.signals] == ["queue.absent", "queue.depth"]
+    everything = load_rules(read_rule_texts((), [tmp_path])[0])
+    assert {placed.id for placed in everything.rules.rules} == {"good", "other"}
+    assert len(everything.problems) == 1

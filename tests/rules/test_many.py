@@ -14,7 +14,8 @@ from controlplane.model.labels import canonical
 from controlplane.model.rules import RuleSet
 from controlplane.rules.compile import compile_rules
 from controlplane.rules.evaluate import FIRING, STATE, evaluate
-from controlplane.rules.load import RuleText, load_rules
+from controlplane.rules.files import RuleText
+from controlplane.rules.load import load_rules
 from tests.rules.machine import SIGNAL, STEP, PlainRules, compiled, rule_set, samples
 
 STEPS = 6

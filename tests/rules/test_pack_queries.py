@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from controlplane.rules.load import shipped_platforms
+from controlplane.rules.files import shipped_platforms
 from tests.rules.packs_queries import expectations, promtool, queried
 
 

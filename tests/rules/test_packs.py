@@ -25,7 +25,8 @@ from controlplane.model.time import from_ms
 from controlplane.rules.compile import compile_rules
 from controlplane.rules.coverage import coverage
 from controlplane.rules.evaluate import STATE, evaluate
-from controlplane.rules.load import is_rule_file, load_rules, read_rule_texts, read_test_texts, shipped_platforms
+from controlplane.rules.files import is_rule_file, read_rule_texts, read_test_texts, shipped_platforms
+from controlplane.rules.load import load_rules
 from controlplane.ruletests import RuleTests, run_tests
 from controlplane.telemetry.inventory_file import read_inventory
 from tests.servers import require_binary
@@ -83,6 +84,12 @@ def test_every_file_parses_and_stands_where_it_says(path: Path) -> None:
     file = validate(read_document(path), RuleFile)
     assert (file.platform, file.component) == (path.parent.name, path.stem)
     assert file.rules
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_every_file_can_be_used_alone(path: Path) -> None:
+    texts, unread = read_rule_texts((), [path])
+    assert (unread, load_rules(texts).problems) == ([], ())
 
 
 def test_the_rules_behind_the_recorded_evening_stay_what_they_are() -> None:

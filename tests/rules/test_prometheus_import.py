@@ -10,7 +10,8 @@ import yaml
 
 from controlplane.model.errors import InvalidInput
 from controlplane.model.rules import AlertRule
-from controlplane.rules.load import Loaded, RuleText, load_rules
+from controlplane.rules.files import RuleText
+from controlplane.rules.load import Loaded, load_rules
 from controlplane.rules.prometheus_import import Imported, import_rules
 from controlplane.rules.prometheus_templates import summary
 from controlplane.rules.promql import NotComparable, comparison

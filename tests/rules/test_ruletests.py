@@ -9,7 +9,8 @@ import pytest
 from controlplane.cli import main
 from controlplane.documents import parse_document
 from controlplane.model.errors import InvalidInput
-from controlplane.rules.load import RuleText, load_rules
+from controlplane.rules.files import RuleText
+from controlplane.rules.load import load_rules
 from controlplane.ruletests import Outcome, run_tests, spread
 
 RULES = """

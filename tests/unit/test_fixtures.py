@@ -15,7 +15,8 @@ from controlplane.costs import PriceBook, read_price_book
 from controlplane.model.labels import canonical
 from controlplane.model.resources import Inventory
 from controlplane.model.rules import ScalingRule
-from controlplane.rules.load import load_rules, read_rule_texts
+from controlplane.rules.files import read_rule_texts
+from controlplane.rules.load import load_rules
 from controlplane.telemetry.inventory_file import read_inventory
 from fixtures import generate
 from fixtures.evening import blocks

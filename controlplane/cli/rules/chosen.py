@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 def load(config: Path | None, paths: Sequence[Path] = (), platforms: Sequence[str] = ()) -> "Loaded":
     """The rules at `paths` and of shipped packs; without both those of the settings, else all shipped ones."""
     from controlplane import bootstrap
-    from controlplane.rules.load import Loaded, load_rules, read_rule_texts, shipped_platforms
+    from controlplane.rules.files import read_rule_texts, shipped_platforms
+    from controlplane.rules.load import Loaded, load_rules
 
     if paths or platforms:
         texts, unread = read_rule_texts(platforms, paths)

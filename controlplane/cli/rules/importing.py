@@ -9,7 +9,7 @@ from controlplane.cli.output import finish, json_option, print_json, tell
 
 if TYPE_CHECKING:
     from controlplane.model.errors import Problem
-    from controlplane.rules.load import RuleText
+    from controlplane.rules.files import RuleText
     from controlplane.rules.prometheus_import import Imported
 
 
@@ -61,7 +61,7 @@ def import_(
 def _texts(files: tuple[Path, ...]) -> "list[RuleText]":
     from controlplane.documents import MAX_BYTES
     from controlplane.model.errors import InvalidInput, Place, Problem
-    from controlplane.rules.load import RuleText
+    from controlplane.rules.files import RuleText
 
     texts, wrong = [], []
     for file in dict.fromkeys(files):

@@ -23,7 +23,8 @@ def test(*, paths: tuple[Path, ...], chosen: str, as_json: bool) -> None:
     """Run tests of rules: `<component>.test.yaml` files or folders (default: the shipped packs); exit 1 on failures."""
     from controlplane.documents import parse_document
     from controlplane.model.errors import InvalidInput
-    from controlplane.rules.load import load_rules, read_test_texts
+    from controlplane.rules.files import read_test_texts
+    from controlplane.rules.load import load_rules
     from controlplane.ruletests import run_tests
 
     began = time.monotonic()
@@ -63,7 +64,8 @@ def test(*, paths: tuple[Path, ...], chosen: str, as_json: bool) -> None:
 def coverage_(*, platforms: tuple[str, ...], as_json: bool) -> None:
     """Figures of the packs' documents, and what became of each; exit 1 where one is missing."""
     from controlplane.rules.coverage import coverage
-    from controlplane.rules.load import load_rules, read_rule_texts, shipped_platforms
+    from controlplane.rules.files import read_rule_texts, shipped_platforms
+    from controlplane.rules.load import load_rules
 
     chosen = platforms or shipped_platforms()
     texts, problems = read_rule_texts(chosen)

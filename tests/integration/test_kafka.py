@@ -96,9 +96,11 @@ def consumer(cluster: Cluster, group: str, **options: str | int) -> Consumer:
     return Consumer(base | {"enable.auto.commit": False, "log_level": 3} | options)
 
 
-def assigned(reader: Consumer) -> bool:
-    reader.poll(0.05)
-    return bool(reader.assignment())
+def assigned(*readers: Consumer) -> bool:
+    """Whether each has partitions. All are polled first: one that holds them all gives some up only while it polls."""
+    for reader in readers:
+        reader.poll(0.05)
+    return all(reader.assignment() for reader in readers)
 
 
 def test_a_group_that_is_100_001_messages_behind_and_catches_up(kafka: Cluster, topic: str) -> None:
@@ -175,7 +177,7 @@ def test_members_are_counted_while_they_live(kafka: Cluster, topic: str, protoco
     try:
         for reader in readers:
             reader.subscribe([topic])
-        eventually(lambda: all(assigned(reader) for reader in readers), "both consumers have partitions")
+        eventually(lambda: assigned(*readers), "both consumers have partitions")
         assert values(collect(kafka, groups=group), "kafka.consumer.members") == {(group,): 2}
     finally:
         for reader in readers:

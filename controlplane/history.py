@@ -11,7 +11,7 @@ from controlplane.frames import Samples, digest, in_order
 from controlplane.model.errors import AdviceError
 from controlplane.model.labels import printable
 from controlplane.model.payloads import AlertFacts
-from controlplane.model.recommendations import Evidence
+from controlplane.model.recommendations import Evidence, Recommendation
 from controlplane.model.time import to_ms
 
 FRESH = timedelta(minutes=5)
@@ -28,6 +28,8 @@ class History:
     alert: AlertFacts
     samples: Samples
     at: datetime
+    decided: tuple[Recommendation, ...] = ()
+    """What was executed on the platform within the last day, and what is approved; oldest decision first."""
 
     @property
     def at_ms(self) -> int:

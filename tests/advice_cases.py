@@ -1,22 +1,23 @@
 """Small histories, alerts and rules from which the sizing and failover methods are asked for advice."""
 
 import subprocess
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import polars as pl
 
-from controlplane import failover, scaling
 from controlplane.frames import COVERAGE, SAMPLES, SERIES, Samples
+from controlplane.history import History
 from controlplane.model.labels import canonical
 from controlplane.model.payloads import AlertFacts
 from controlplane.model.prices import PriceBook
-from controlplane.model.recommendations import Price, PriceSource, Proposal
+from controlplane.model.recommendations import Price, PriceSource, Proposal, Recommendation
 from controlplane.model.resources import Inventory, Resource
-from controlplane.model.rules import FailoverRule, Placed, ScalingRule, Severity
+from controlplane.model.rules import FailoverRule, ScalingRule, Severity
 from controlplane.model.time import to_ms
+from controlplane.tick.methods import METHODS
 
 AT = datetime(2026, 1, 31, 19, 0, tzinfo=UTC)
 STEP = timedelta(seconds=15)
@@ -107,7 +108,12 @@ PRICES = PriceBook(
 
 
 def size(
-    method: str, parameters: Mapping[str, Any], facts: AlertFacts, samples: Samples, *resources: Resource
+    method: str,
+    parameters: Mapping[str, Any],
+    facts: AlertFacts,
+    samples: Samples,
+    *resources: Resource,
+    decided: Sequence[Recommendation] = (),
 ) -> Proposal:
     """Advice of a scaling method at AT."""
     rule = ScalingRule.model_validate(
@@ -122,12 +128,16 @@ def size(
             "rationale": "a test",
         }
     )
-    placed = Placed(platform="shop", component="core", rule=rule)
-    return scaling.advise(placed, facts, AT, samples, Inventory(resources=resources), PRICES)
+    return asked(rule, facts, samples, resources, decided)
 
 
 def take_over(
-    method: str, parameters: Mapping[str, Any], facts: AlertFacts, samples: Samples, *resources: Resource
+    method: str,
+    parameters: Mapping[str, Any],
+    facts: AlertFacts,
+    samples: Samples,
+    *resources: Resource,
+    decided: Sequence[Recommendation] = (),
 ) -> Proposal:
     """Advice of a failover method at AT."""
     rule = FailoverRule.model_validate(
@@ -142,8 +152,26 @@ def take_over(
             "rationale": "a test",
         }
     )
-    placed = Placed(platform="shop", component="core", rule=rule)
-    return failover.advise(placed, facts, AT, samples, Inventory(resources=resources), PRICES)
+    return asked(rule, facts, samples, resources, decided)
+
+
+def asked(
+    rule: ScalingRule | FailoverRule,
+    facts: AlertFacts,
+    samples: Samples,
+    resources: Sequence[Resource],
+    decided: Sequence[Recommendation],
+) -> Proposal:
+    """What the rule's method says; like in a tick it sees no samples but those that it says it reads."""
+    method = METHODS[type(rule.parameters)]
+    history = History(facts, only(samples, rule.parameters.reads()), AT, tuple(decided))
+    return method(history, rule.parameters, Inventory(resources=tuple(resources)), PRICES)
+
+
+def only(samples: Samples, signals: Collection[str]) -> Samples:
+    """The samples of these signals."""
+    series = samples.series.filter(pl.col("signal").is_in(list(signals)))
+    return Samples(series, samples.samples.join(series, on="sid", how="semi", maintain_order="left"), samples.coverage)
 
 
 def resource(name: str, kind: str, **fields: Any) -> Resource:

@@ -1,6 +1,6 @@
 """Where the samples of a backtest come from: windows of steps in order, and what lies before them."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
@@ -15,7 +15,6 @@ from controlplane.backtest.stretches import plan, stretches
 from controlplane.frames import Samples
 from controlplane.model.signals import Signal
 from controlplane.rules.derive import Past
-from controlplane.tick.advise import HISTORY
 from controlplane.tick.decide import MISSING_HORIZON
 
 
@@ -35,8 +34,8 @@ class Feed(Protocol):
         """What derived signals may read of the time before the current window."""
         ...
 
-    def history(self, platform: str) -> Samples:
-        """What advice on a pack sees: the current window and the hours before it."""
+    def history(self, platform: str, signals: Collection[str], lookback: timedelta) -> Samples:
+        """What advice on a pack sees of these signals: the current window and that time before it."""
         ...
 
     def recent(self) -> pl.DataFrame:
@@ -44,9 +43,9 @@ class Feed(Protocol):
         ...
 
 
-def needs(derived: Collection[tuple[str, Signal]], signals: Collection[str], *, advice: bool) -> dict[str, int]:
-    """How long each signal is needed after its step, in ms: by what is derived from it, and all of them by advice."""
-    keep = dict.fromkeys(signals, _ms(HISTORY)) if advice else {}
+def needs(derived: Collection[tuple[str, Signal]], advice: Mapping[str, timedelta]) -> dict[str, int]:
+    """How long each signal is needed after its step, in ms: by what is derived from it, and by advice."""
+    keep = {signal: _ms(lookback) for signal, lookback in advice.items()}
     for _, signal in derived:
         for older, _ in signal.spans:
             for name in signal.inputs:
@@ -100,11 +99,11 @@ class FileFeed:
         """See Feed."""
         return Past(self._carry.past)
 
-    def history(self, platform: str) -> Samples:
+    def history(self, platform: str, signals: Collection[str], lookback: timedelta) -> Samples:
         """See Feed."""
-        chosen = pl.col("platform").is_in([platform, ""])
+        chosen = pl.col("platform").is_in([platform, ""]) & pl.col("signal").is_in(list(signals))
         begin = self._begin - self.step_ms
-        known = self._carry.samples(chosen, begin - _ms(HISTORY), begin)
+        known = self._carry.samples(chosen, begin - _ms(lookback), begin)
         now = self._now.samples.filter(pl.col("sid").is_in(known.series["sid"].implode()))
         coverage = pl.concat([known.coverage, self._now.coverage.filter(chosen)])
         return Samples(known.series, pl.concat([known.samples, now]), coverage)

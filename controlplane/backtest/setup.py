@@ -24,6 +24,7 @@ from controlplane.rules.load import load_rules
 from controlplane.settings import Notify, Route, Secret, Settings
 from controlplane.telemetry.inventory_file import read_inventory
 from controlplane.telemetry.store import SampleStore
+from controlplane.tick.advise import advice_reads
 from controlplane.tick.plane import Policy
 
 T = TypeVar("T")
@@ -159,8 +160,11 @@ class Tested:
 def feed_of(ready: Ready, folder: Path, progress: Progress, window: int | None = None) -> FileFeed:
     """The samples of the span, in windows of so many steps (default: as many as fit into memory)."""
     derived = [one for policy in ready.policies for one in policy.compiled.derived]
-    advice = any(policy.advisers for policy in ready.policies)
-    keep = needs(derived, ready.file.series["signal"].unique().sort().to_list(), advice=advice)
+    advice: dict[str, timedelta] = {}
+    for policy in ready.policies:
+        for signal, lookback in advice_reads(policy).items():
+            advice[signal] = max(advice.get(signal, lookback), lookback)
+    keep = needs(derived, advice)
     return FileFeed(ready.file, ready.first, ready.last, keep, folder, progress, window)
 
 

@@ -1,6 +1,6 @@
 """The control plane's own samples as the feed of a backtest; a step that a source didn't answer stays unknown."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import timedelta
 
 import polars as pl
@@ -11,7 +11,6 @@ from controlplane.model.errors import InvalidInput, Place, Problem
 from controlplane.model.time import on_grid
 from controlplane.rules.derive import Past
 from controlplane.telemetry.store import SampleStore
-from controlplane.tick.advise import HISTORY
 from controlplane.tick.decide import MISSING_HORIZON
 
 _FIRST_STEPS = 60
@@ -56,9 +55,10 @@ class StoredFeed:
         """See `backtest.feed.Feed`."""
         return Past(lambda signals, after, until: self._store.history(after, until, signals=signals))
 
-    def history(self, platform: str) -> Samples:
+    def history(self, platform: str, signals: Collection[str], lookback: timedelta) -> Samples:
         """See `backtest.feed.Feed`."""
-        return self._store.read(self._begin - self.step_ms - HISTORY // _MS, self._end, platforms=(platform, ""))
+        after = self._begin - self.step_ms - lookback // _MS
+        return self._store.read(after, self._end, signals=signals, platforms=(platform, ""))
 
     def recent(self) -> pl.DataFrame:
         """See `backtest.feed.Feed`."""

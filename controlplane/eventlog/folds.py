@@ -7,6 +7,7 @@ from controlplane.model.events import Event
 from controlplane.model.notifications import Delivery, Incident
 from controlplane.model.payloads import (
     AcknowledgementWithdrawn,
+    AdviceFailed,
     AlertAcknowledged,
     AlertDropped,
     AlertFacts,
@@ -44,7 +45,7 @@ from controlplane.model.payloads import (
     TickCompleted,
 )
 from controlplane.model.recommendations import Recommendation, Status
-from controlplane.model.views import DeliveryRecord, DeliveryState, KnownResource, RuleHealth, SourceHealth
+from controlplane.model.views import DeliveryRecord, DeliveryState, KnownResource, RuleHealth, SourceHealth, Unadvised
 
 
 def fold_alert(row: Alert | None, event: Event) -> Alert | None:
@@ -115,6 +116,26 @@ def fold_recommendation(row: Recommendation | None, event: Event) -> Recommendat
                 }
             )
     return row
+
+
+def fold_unadvised(row: Unadvised | None, event: Event) -> Unadvised | None:
+    """Why an alert has no recommendation, until it gets one or ends."""
+    match event.payload:
+        case AdviceFailed(rule=rule, alert=alert, error=error):
+            return Unadvised(alert=alert, errors={**(row.errors if row else {}), rule: error}, at=event.occurred_at)
+        case RecommendationProposed(recommendation=made):
+            errors = _without(row.errors, made.rule) if row else {}
+            return row.model_copy(update={"errors": errors}) if row and errors else None
+        case AlertResolved():
+            return None
+    return row
+
+
+def unadvised_key(payload: Any) -> str:
+    """The alert's id."""
+    if isinstance(payload, RecommendationProposed):
+        return payload.recommendation.alert
+    return str(payload.alert) if isinstance(payload, AdviceFailed) else alert_key(payload)
 
 
 _DECIDED = {

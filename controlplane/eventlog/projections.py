@@ -22,8 +22,10 @@ from controlplane.eventlog.folds import (
     fold_rule_set,
     fold_source,
     fold_tick,
+    fold_unadvised,
     recommendation_key,
     resource_key,
+    unadvised_key,
 )
 from controlplane.model.alerts import Alert
 from controlplane.model.base import Model
@@ -31,6 +33,7 @@ from controlplane.model.events import Event
 from controlplane.model.notifications import Delivery, Incident
 from controlplane.model.payloads import (
     AcknowledgementWithdrawn,
+    AdviceFailed,
     AlertAcknowledged,
     AlertDropped,
     AlertFired,
@@ -67,7 +70,7 @@ from controlplane.model.payloads import (
     TickCompleted,
 )
 from controlplane.model.recommendations import Recommendation
-from controlplane.model.views import DeliveryRecord, KnownResource, RuleHealth, SourceHealth
+from controlplane.model.views import DeliveryRecord, KnownResource, RuleHealth, SourceHealth, Unadvised
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -142,6 +145,16 @@ RECOMMENDATIONS = Projection(
 )
 """Every recommendation by id, whatever its status."""
 
+UNADVISED = Projection(
+    "unadvised",
+    1,
+    Unadvised,
+    (AdviceFailed, RecommendationProposed, AlertResolved),
+    unadvised_key,
+    fold_unadvised,
+)
+"""Alerts without a recommendation that a rule should give, by alert id, with the reasons."""
+
 SOURCES = Projection(
     "sources",
     1,
@@ -199,6 +212,7 @@ RULE_SET = Projection("rule_set", 1, RuleSetActivated, (RuleSetActivated,), lamb
 PROJECTIONS: tuple[Projection[Any], ...] = (
     ALERTS,
     RECOMMENDATIONS,
+    UNADVISED,
     SOURCES,
     RESOURCES,
     INCIDENTS,

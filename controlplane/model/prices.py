@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from controlplane.model.base import Model, RuleId
 from controlplane.model.labels import printable
-from controlplane.model.methods import Bytes
+from controlplane.model.methods.base import Bytes
 from controlplane.model.money import HOURS_PER_MONTH, MONTHS_PER_YEAR, Money, cents
 from controlplane.model.recommendations import CostLine, Price
 

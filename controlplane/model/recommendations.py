@@ -2,9 +2,9 @@
 
 from decimal import Decimal
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from controlplane.model.base import Model
 from controlplane.model.money import Money
@@ -119,10 +119,21 @@ class Rejected(Model):
     reason: str
 
 
+class PlanStep(Model):
+    """One step of an ordered plan: what to do, and what has to be true before it is done."""
+
+    do: str
+    before: tuple[str, ...] = ()
+    """Conditions to check first; where one doesn't hold, stop here."""
+    commands: tuple[str, ...] = ()
+
+
 class Proposal(Model):
     """A recommendation as a sizing or failover method returns it, before it has an id, version and status."""
 
-    kind: Literal["scale_out", "scale_in", "failover", "rebalance", "migrate", "add_storage", "shard", "investigate"]
+    kind: Literal[
+        "scale_out", "scale_in", "resize", "failover", "rebalance", "migrate", "add_storage", "shard", "investigate"
+    ]
     target: str
     """What is changed, such as `consumer group billing` or `volume kafka-broker-2:/data`."""
     title: str
@@ -137,9 +148,17 @@ class Proposal(Model):
     survives: tuple[Survival, ...] = ()
     time_to_effect: Duration
     commands: tuple[str, ...] = ()
+    plan: tuple[PlanStep, ...] = ()
+    """The commands in order with what has to be true before each, where the order matters."""
     revert: tuple[str, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     rejected: tuple[Rejected, ...] = ()
+
+    @model_validator(mode="after")
+    def _planned(self) -> Self:
+        if self.plan and tuple(command for step in self.plan for command in step.commands) != self.commands:
+            raise ValueError("the commands of the plan, in order, aren't the commands of the proposal")
+        return self
 
 
 class Recommendation(Model):

@@ -9,7 +9,13 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from controlplane.model.base import LABEL, ConditionField, LabelName, Model, RuleId, SignalName, matches
-from controlplane.model.methods import FailoverParameters, ScalingParameters, check_parameters
+from controlplane.model.methods import (
+    FailoverMethod,
+    FailoverParameters,
+    ScalingMethod,
+    ScalingParameters,
+    check_parameters,
+)
 from controlplane.model.signals import Signal
 from controlplane.model.time import Duration, parse_duration
 
@@ -147,7 +153,7 @@ class ScalingRule(RuleBase):
     kind: Literal["scaling"]
     on: tuple[RuleId, ...] = Field(min_length=1)
     """Alert rules of the same platform whose firing alerts are sized."""
-    method: Literal["consumer_lag", "storage_growth", "placement"]
+    method: ScalingMethod
     parameters: ScalingParameters = Field(default_factory=dict, validate_default=True)
     """The model of the method; its keys are in `controlplane.model.methods`."""
     expires_after: Duration = timedelta(hours=4)
@@ -163,7 +169,7 @@ class FailoverRule(RuleBase):
 
     kind: Literal["failover"]
     on: tuple[RuleId, ...] = Field(min_length=1)
-    method: Literal["primary", "zone"]
+    method: FailoverMethod
     parameters: FailoverParameters = Field(default_factory=dict, validate_default=True)
     """The model of the method; its keys are in `controlplane.model.methods`."""
     expires_after: Duration = timedelta(hours=1)

@@ -96,3 +96,13 @@ class DeliveryRecord(Model):
     next_attempt_at: Instant | None = None
     position: int
     """Log position of the queued event."""
+
+
+class Unadvised(Model):
+    """A firing alert for which some rules have no recommendation, with the reason of each."""
+
+    alert: str
+    errors: dict[str, str]
+    """Rule id → why it gives none."""
+    at: Instant
+    """When the last of them was found."""

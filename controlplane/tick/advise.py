@@ -1,7 +1,7 @@
 """Recommendations over time: proposed when an alert fires, reviewed while it does, withdrawn when it ends."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -9,8 +9,8 @@ from uuid import UUID
 
 import polars as pl
 
-from controlplane.failover import advise as plan_failover
 from controlplane.frames import Samples
+from controlplane.history import History
 from controlplane.model.errors import AdviceError
 from controlplane.model.events import Draft
 from controlplane.model.labels import short_hash
@@ -30,7 +30,7 @@ from controlplane.model.recommendations import Proposal, Recommendation, Status
 from controlplane.model.resources import Inventory
 from controlplane.model.rules import FailoverRule, Placed, ScalingRule
 from controlplane.model.time import human_duration, to_ms
-from controlplane.scaling import advise as size
+from controlplane.tick.methods import METHODS
 from controlplane.tick.plane import Policy
 
 _log = logging.getLogger(__name__)
@@ -38,28 +38,54 @@ _log = logging.getLogger(__name__)
 REVIEW_EVERY = timedelta(minutes=5)
 MATERIAL = Decimal("0.1")
 """A cost that moves by more than this share is told as a revision; less is noise of the measurement."""
-HISTORY = timedelta(hours=6)
-"""How much telemetry a sizing method sees."""
+REMEMBERED = timedelta(days=1)
+"""How long an executed change counts: no cooldown is longer."""
+
+Read = Callable[[str, Collection[str], timedelta], Samples]
+"""(platform, signals, lookback) → their samples of the window and of that time before it."""
 
 
 class Adviser:
-    """Makes the recommendation events of one step after the other."""
+    """Makes the recommendation events of one step after the other.
 
-    def __init__(self, policy: Policy, inventory: Inventory, history: Callable[[str], Samples]) -> None:
+    `known` are the recommendations that decisions may depend on, as they stand at the step that is being walked.
+    """
+
+    def __init__(
+        self, policy: Policy, inventory: Inventory, history: Read, known: Mapping[str, Recommendation]
+    ) -> None:
         self._policy = policy
         self._inventory = inventory
         self._read = history
-        self._histories: dict[str, Samples] = {}
+        self._known = known
+        self._histories: dict[tuple[str, tuple[str, ...], timedelta], Samples] = {}
 
-    def _samples(self, platform: str) -> Samples:
+    def _samples(self, platform: str, signals: tuple[str, ...], lookback: timedelta) -> Samples:
         # Most windows need no advice: read the history only for those that do.
-        if platform not in self._histories:
-            self._histories[platform] = self._read(platform)
-        return self._histories[platform]
+        key = (platform, signals, lookback)
+        if key not in self._histories:
+            self._histories[key] = self._read(*key)
+        return self._histories[key]
 
-    def propose(self, facts: AlertFacts, at: datetime, cause: UUID) -> list[Draft]:
-        """What to do about an alert that fires now: one recommendation a rule, or why there is none."""
-        return [self._first(placed, facts, at, cause) for placed in self._policy.advisers.get(facts.rule, ())]
+    def propose(self, facts: AlertFacts, at: datetime, cause: UUID | None = None) -> list[Draft]:
+        """What to do about an alert that fires: one recommendation a rule, or why there is none.
+
+        A rule that has answered this episode already is left out, unless its answer turned out to be ineffective.
+        """
+        return [
+            self._first(placed, facts, at, cause)
+            for placed in self._policy.advisers.get(facts.rule, ())
+            if not self._answered(placed.id, facts)
+        ]
+
+    def _answered(self, rule: str, facts: AlertFacts) -> bool:
+        return any(
+            one.rule == rule
+            and one.alert == facts.alert
+            and one.at >= facts.active_at
+            and (one.watched or one.status is Status.REJECTED)
+            for one in self._known.values()
+        )
 
     def review(self, recommendation: Recommendation, facts: AlertFacts | None, at: datetime) -> list[Draft]:
         """Revise, keep or end a watched recommendation; `facts` of its alert, None where that is over.
@@ -106,7 +132,7 @@ class Adviser:
         revised = recommendation.model_copy(update=update)
         return [draft(RecommendationRevised(recommendation=revised, changed=changed or ("expires_at",)))]
 
-    def _first(self, placed: Placed, facts: AlertFacts, at: datetime, cause: UUID) -> Draft:
+    def _first(self, placed: Placed, facts: AlertFacts, at: datetime, cause: UUID | None) -> Draft:
         name = short_hash("recommendation", placed.id, facts.alert, str(to_ms(at)))
         try:
             proposal = self._advise(placed, facts, at)
@@ -131,21 +157,43 @@ class Adviser:
     def _advise(self, placed: Placed, facts: AlertFacts, at: datetime) -> Proposal:
         # Without a price book the advice stands, and its costs are unknown.
         book = self._policy.prices.get(placed.platform, PriceBook())
-        method = plan_failover if isinstance(placed.rule, FailoverRule) else size
-        since = to_ms(at - HISTORY)
+        assert isinstance(placed.rule, ScalingRule | FailoverRule)
+        parameters = placed.rule.parameters
+        since = to_ms(at - parameters.lookback)
         try:
-            known = self._samples(placed.platform)
+            known = self._samples(placed.platform, tuple(parameters.reads()), parameters.lookback)
             # The same stretch and series whether this step is evaluated alone or in a long window.
             rows = known.samples.filter(pl.col("ts") > since, pl.col("ts") <= to_ms(at))
             series = known.series.filter(pl.col("sid").is_in(rows["sid"].unique().implode()))
-            samples = Samples(series, rows, known.coverage)
-            return method(placed, facts, at, samples, self._inventory, book)
+            history = History(facts, Samples(series, rows, known.coverage), at, self._decided(placed.platform, at))
+            return METHODS[type(parameters)](history, parameters, self._inventory, book)
         except AdviceError:
             raise
         except Exception as error:
             # A defect in advice must never cost the page it belongs to.
             _log.exception("advice of rule %s failed", placed.id)
             raise AdviceError(f"a defect of the control plane: {type(error).__name__}: {error}") from error
+
+    def _decided(self, platform: str, at: datetime) -> tuple[Recommendation, ...]:
+        found = [one for one in self._known.values() if one.platform == platform and remembered(one, at)]
+        return tuple(sorted(found, key=lambda one: (one.decided_at, one.id)))
+
+
+def remembered(recommendation: Recommendation, at: datetime) -> bool:
+    """Whether it was executed within the last day, or is approved and about to be."""
+    if recommendation.decided_at is None or recommendation.status is Status.REJECTED:
+        return False
+    return recommendation.open or recommendation.decided_at > at - REMEMBERED
+
+
+def advice_reads(policy: Policy) -> dict[str, timedelta]:
+    """Signals that advice may look at, with how far back."""
+    reads: dict[str, timedelta] = {}
+    for placed in policy.rules.rules:
+        if isinstance(placed.rule, ScalingRule | FailoverRule):
+            for signal in placed.rule.parameters.reads():
+                reads[signal] = max(reads.get(signal, timedelta(0)), placed.rule.parameters.lookback)
+    return reads
 
 
 def material_changes(before: Proposal, after: Proposal) -> tuple[str, ...]:
@@ -174,12 +222,16 @@ def _moved(before: Decimal | None, after: Decimal | None) -> bool:
     return abs(after - before) > MATERIAL * max(abs(before), abs(after))
 
 
+def full(at: datetime) -> bool:
+    """Whether this step is one of those, every five minutes, on which advice is looked at again."""
+    return to_ms(at) % round(REVIEW_EVERY.total_seconds() * 1000) == 0
+
+
 def due(recommendations: Iterable[Recommendation], at: datetime) -> list[Recommendation]:
     """Recommendations to look at on this step.
 
     Those proposed every full five minutes, those open when they expire, those executed at every step.
     """
-    full = to_ms(at) % round(REVIEW_EVERY.total_seconds() * 1000) == 0
     return [
         recommendation
         for recommendation in recommendations
@@ -187,7 +239,7 @@ def due(recommendations: Iterable[Recommendation], at: datetime) -> list[Recomme
         and (
             recommendation.status is Status.EXECUTED
             or (recommendation.open and at >= recommendation.expires_at)
-            or (recommendation.status is Status.PROPOSED and full)
+            or (recommendation.status is Status.PROPOSED and full(at))
         )
     ]
 

@@ -12,6 +12,7 @@ _RANK = {
     "migrate": 2,
     "rebalance": 1,
     "investigate": 1,
+    "resize": 0,
     "scale_in": 0,
 }
 

@@ -1,8 +1,9 @@
 """From stored samples to events: alerts, recommendations and notifications of every step, in one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 import polars as pl
 
@@ -15,8 +16,10 @@ from controlplane.eventlog.projections import (
     RULES,
     SOURCES,
     TICK,
+    UNADVISED,
 )
 from controlplane.frames import Samples, digest, steps_of
+from controlplane.model.alerts import Alert
 from controlplane.model.errors import ControlplaneError
 from controlplane.model.events import Draft, observation
 from controlplane.model.labels import printable, short_hash
@@ -28,6 +31,7 @@ from controlplane.model.payloads import (
     TelemetrySetAside,
     TickCompleted,
 )
+from controlplane.model.recommendations import Recommendation
 from controlplane.model.resources import Inventory
 from controlplane.model.time import from_ms, on_grid, to_ms
 from controlplane.model.views import SourceHealth
@@ -35,7 +39,7 @@ from controlplane.rules.derive import Past
 from controlplane.rules.evaluate import Evaluation, evaluate
 from controlplane.telemetry.collector import Collector, SignalKey
 from controlplane.telemetry.writing import combined
-from controlplane.tick.advise import HISTORY, Adviser
+from controlplane.tick.advise import Adviser, remembered
 from controlplane.tick.alerts import alert_drafts, as_state
 from controlplane.tick.plane import ControlPlane
 from controlplane.tick.readings import readings
@@ -89,12 +93,13 @@ def decide(plane: ControlPlane, now: datetime) -> Decided:
     drafts += _rule_health(plane, evaluation, end)
     board = Board(
         alerts=alerts,
-        recommendations={r.id: r for r in plane.log.rows(RECOMMENDATIONS).values() if r.watched},
+        recommendations={r.id: r for r in plane.log.rows(RECOMMENDATIONS).values() if _matters(r, alerts, window)},
         incidents=plane.log.rows(INCIDENTS),
+        unadvised=plane.log.rows(UNADVISED),
     )
     steps = steps_of(window.coverage, plane.step_ms)["ts"].to_list()
     changes = alert_drafts(plane.placed, evaluation.transitions, inventory)
-    adviser = Adviser(plane, inventory, lambda platform: _history(plane, window, end, platform))
+    adviser = Adviser(plane, inventory, partial(_history, plane, window, end), board.recommendations)
     made = walk(plane, board, changes, steps, adviser)
     drafts += made
     kinds: list[str] = [draft.payload.type for draft in made]
@@ -176,9 +181,21 @@ def _recent(plane: ControlPlane, window: Samples) -> pl.DataFrame | None:
     return pl.concat(parts)
 
 
-def _history(plane: ControlPlane, window: Samples, end: int, platform: str) -> Samples:
+def _history(
+    plane: ControlPlane, window: Samples, end: int, platform: str, signals: Collection[str], lookback: timedelta
+) -> Samples:
     start = int(window.coverage["first"].to_numpy().min()) if len(window.coverage) else end
-    return plane.store.read(start - HISTORY // timedelta(milliseconds=1), end, platforms=(platform, ""))
+    after = start - lookback // timedelta(milliseconds=1)
+    return plane.store.read(after, end, signals=signals, platforms=(platform, ""))
+
+
+def _matters(recommendation: Recommendation, alerts: Mapping[str, Alert], window: Samples) -> bool:
+    """Whether a step of the window may depend on it: it may still change, its alert fires, or it was done of late."""
+    if recommendation.watched or recommendation.alert in alerts:
+        return True
+    return len(window.coverage) > 0 and remembered(
+        recommendation, from_ms(int(window.coverage["first"].to_numpy().min()))
+    )
 
 
 def _inventory(plane: ControlPlane) -> Inventory:

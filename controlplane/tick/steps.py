@@ -1,13 +1,15 @@
 """Walk the steps of a window: what alerts do leads to recommendations and both lead to notifications."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TypeVar
 
 from pydantic import BaseModel
 
-from controlplane.eventlog.projections import ALERTS, INCIDENTS, RECOMMENDATIONS, Projection
-from controlplane.model.alerts import Alert
+from controlplane.eventlog.projections import ALERTS, INCIDENTS, RECOMMENDATIONS, UNADVISED, Projection
+from controlplane.model.alerts import Alert, AlertState
 from controlplane.model.events import Draft, Event
 from controlplane.model.notifications import Incident
 from controlplane.model.payloads import (
@@ -20,6 +22,7 @@ from controlplane.model.payloads import (
 )
 from controlplane.model.recommendations import Recommendation
 from controlplane.model.time import from_ms, to_ms
+from controlplane.model.views import Unadvised
 from controlplane.notify.decide import decide as notify
 from controlplane.notify.decide import due as notify_due
 from controlplane.tick import advise
@@ -38,6 +41,7 @@ class Board:
     alerts: dict[str, Alert]
     recommendations: dict[str, Recommendation]
     incidents: dict[str, Incident]
+    unadvised: dict[str, Unadvised] = field(default_factory=dict)
 
     def apply(self, draft: Draft) -> None:
         """Fold an event that is about to be appended."""
@@ -45,6 +49,7 @@ class Board:
         _fold(ALERTS, self.alerts, event)
         _fold(RECOMMENDATIONS, self.recommendations, event)
         _fold(INCIDENTS, self.incidents, event)
+        _fold(UNADVISED, self.unadvised, event)
 
 
 def _fold(projection: Projection[T], rows: dict[str, T], event: Event) -> None:
@@ -89,7 +94,7 @@ def walk(policy: Policy, board: Board, changes: Sequence[Draft], steps: Sequence
         advice = _review(board, here, ts, adviser)
         for draft in advice:
             board.apply(draft)
-        for draft in _propose(here, adviser):
+        for draft in _propose(board, here, at, adviser):
             settled = _settled(board, draft)
             for one in settled:
                 board.apply(one)
@@ -112,18 +117,23 @@ def walk(policy: Policy, board: Board, changes: Sequence[Draft], steps: Sequence
     return made
 
 
-def _propose(here: Sequence[Draft], adviser: Adviser) -> list[Draft]:
-    at_step: list[Draft] = []
-    for draft in here:
-        if isinstance(draft.payload, AlertFired):
-            at_step += adviser.propose(draft.payload.facts, draft.occurred_at, draft.id)
-    return at_step
+def _propose(board: Board, here: Sequence[Draft], at: datetime, adviser: Adviser) -> Iterator[Draft]:
+    """Advice on what fires now, and again, every five minutes, on what still fires without any."""
+    began = {draft.payload.facts.alert: draft for draft in here if isinstance(draft.payload, AlertFired)}
+    for draft in began.values():
+        assert isinstance(draft.payload, AlertFired)
+        yield from adviser.propose(draft.payload.facts, at, draft.id)
+    if advise.full(at):
+        for alert in list(board.alerts.values()):
+            if alert.state is AlertState.FIRING and alert.id not in began:
+                yield from adviser.propose(facts_of(alert), at)
 
 
 def _settled(board: Board, draft: Draft) -> list[Draft]:
     """A proposal without a contradiction among what is open: it, the one that it replaces, or why it isn't made."""
-    if not isinstance(draft.payload, RecommendationProposed):
-        return [draft]
+    if isinstance(draft.payload, AdviceFailed):
+        return [] if _told(board, draft.payload) else [draft]
+    assert isinstance(draft.payload, RecommendationProposed)
     new = draft.payload.recommendation
     standing = contender(new, board.recommendations.values())
     if standing is None:
@@ -134,7 +144,18 @@ def _settled(board: Board, draft: Draft) -> list[Draft]:
         stream = f"recommendation:{standing.id}"
         return [draft.model_copy(update={"stream": stream, "payload": gone, "cause": draft.id}), draft]
     error = f"recommendation {standing.id} stands for the same target: {standing.proposal.title}"
-    return [draft.model_copy(update={"payload": AdviceFailed(rule=new.rule, alert=new.alert, error=error)})]
+    failed = AdviceFailed(rule=new.rule, alert=new.alert, error=error)
+    return [] if _told(board, failed) else [draft.model_copy(update={"payload": failed})]
+
+
+_VARYING = re.compile(r"[0-9a-f]{16}|[\d.,:]+")
+
+
+def _told(board: Board, failed: AdviceFailed) -> bool:
+    """Whether the same reason, but for its numbers, stands already."""
+    known = board.unadvised.get(failed.alert)
+    before = known.errors.get(failed.rule) if known else None
+    return before is not None and _VARYING.sub("", before) == _VARYING.sub("", failed.error)
 
 
 def _review(board: Board, here: Sequence[Draft], ts: int, adviser: Adviser) -> list[Draft]:

@@ -165,18 +165,29 @@ class Adviser:
             # The same stretch and series whether this step is evaluated alone or in a long window.
             rows = known.samples.filter(pl.col("ts") > since, pl.col("ts") <= to_ms(at))
             series = known.series.filter(pl.col("sid").is_in(rows["sid"].unique().implode()))
-            history = History(facts, Samples(series, rows, known.coverage), at, self._decided(placed.platform, at))
-            return METHODS[type(parameters)](history, parameters, self._inventory, book)
+            decided = self._decided(placed.platform, at)
+            history = History(facts, Samples(series, rows, known.coverage), at, decided)
+            proposal = METHODS[type(parameters)](history, parameters, self._inventory, book)
         except AdviceError:
             raise
         except Exception as error:
             # A defect in advice must never cost the page it belongs to.
             _log.exception("advice of rule %s failed", placed.id)
             raise AdviceError(f"a defect of the control plane: {type(error).__name__}: {error}") from error
+        return proposal.model_copy(update={"why": proposal.why + _tried(placed.id, facts.alert, decided)})
 
     def _decided(self, platform: str, at: datetime) -> tuple[Recommendation, ...]:
         found = [one for one in self._known.values() if one.platform == platform and remembered(one, at)]
         return tuple(sorted(found, key=lambda one: (one.decided_at, one.id)))
+
+
+def _tried(rule: str, alert: str, decided: Iterable[Recommendation]) -> str:
+    """What was done about the alert before and didn't help, to be told with the next advice."""
+    return "".join(
+        f" Recommendation {one.id} ({one.proposal.title}) was executed at {one.decided_at:%H:%M} UTC and didn't end it."
+        for one in decided
+        if one.rule == rule and one.alert == alert and one.status is Status.INEFFECTIVE
+    )
 
 
 def remembered(recommendation: Recommendation, at: datetime) -> bool:

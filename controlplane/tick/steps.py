@@ -148,11 +148,11 @@ def _settled(board: Board, draft: Draft) -> list[Draft]:
     return [] if _told(board, failed) else [draft.model_copy(update={"payload": failed})]
 
 
-_VARYING = re.compile(r"[0-9a-f]{16}|[\d.,:]+")
+_VARYING = re.compile(r"\s|[0-9a-f]{16}|[\d.,:]+(ms|[dhms]\b)?")
 
 
 def _told(board: Board, failed: AdviceFailed) -> bool:
-    """Whether the same reason, but for its numbers, stands already."""
+    """Whether the same reason, but for its numbers and times, stands already."""
     known = board.unadvised.get(failed.alert)
     before = known.errors.get(failed.rule) if known else None
     return before is not None and _VARYING.sub("", before) == _VARYING.sub("", failed.error)

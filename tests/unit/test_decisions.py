@@ -170,11 +170,13 @@ def test_on_the_recorded_evening_what_was_executed_is_verified_when_the_lag_is_g
         for name, found in plane.log.rows(RECOMMENDATIONS).items():
             if found.status is Status.PROPOSED:
                 Operator(plane.log).executed(name, actor="ada", version=found.version, now=now)
-    (done,) = plane.log.rows(RECOMMENDATIONS).values()
-    assert done.status in {Status.VERIFIED, Status.INEFFECTIVE}
-    assert done.decided_by == "ada"
-    assert [event.type for event in plane.log.read(stream=f"recommendation:{done.id}")][-2:] == [
-        "recommendation_executed.v1",
-        f"recommendation_{done.status.value}.v1",
-    ]
+    found = [one for one in plane.log.rows(RECOMMENDATIONS).values() if one.rule == "catalyst-kafka-lag-capacity"]
+    # The recorded lag takes no notice of what was executed, so that it is advised again until it goes by itself.
+    assert [one.status for one in sorted(found, key=lambda one: one.at)][-1] is Status.VERIFIED
+    for done in found:
+        assert done.decided_by == "ada"
+        assert [event.type for event in plane.log.read(stream=f"recommendation:{done.id}")][-2:] == [
+            "recommendation_executed.v1",
+            f"recommendation_{done.status.value}.v1",
+        ]
     plane.log.close()

@@ -27,6 +27,7 @@ from controlplane.eventlog.projections import (
     RULES,
     SOURCES,
     TICK,
+    UNADVISED,
     Projection,
 )
 from controlplane.eventlog.schema import projections as table
@@ -122,7 +123,22 @@ def test_every_payload_has_a_strategy() -> None:
 
 def test_the_events_that_change_no_row() -> None:
     read = {payload for projection in PROJECTIONS for payload in projection.payloads}
-    assert set(PAYLOADS) - read == {AdviceFailed, TelemetrySetAside}
+    assert set(PAYLOADS) - read == {TelemetrySetAside}
+
+
+def test_why_an_alert_has_no_recommendation_stands_until_it_has_one_or_ends() -> None:
+    failed = AdviceFailed(rule="r1", alert="a1", error="no sample")
+    other = AdviceFailed(rule="r2", alert="a1", error="no price")
+    made = RecommendationProposed(recommendation=recommendation().model_copy(update={"rule": "r1"}))
+    resolved = AlertResolved(facts=facts(), fired_at=START, reason="condition")
+
+    def errors(*payloads: Any) -> dict[str, dict[str, str]]:
+        return {alert: row.errors for alert, row in fold_all(UNADVISED, payloads).items()}
+
+    assert errors(failed) == {"a1": {"r1": "no sample"}}
+    assert errors(failed, other) == {"a1": {"r1": "no sample", "r2": "no price"}}
+    assert errors(failed, other, made) == {"a1": {"r2": "no price"}}
+    assert errors(failed, made) == errors(failed, other, resolved) == errors(made) == {}
 
 
 def ack(episode: int, alert: str = "a1") -> AlertAcknowledged:

@@ -9,12 +9,13 @@ import pytest
 
 from controlplane import bootstrap, demo
 from controlplane.eventlog.projections import ALERTS, PROJECTIONS, SOURCES
+from controlplane.model.methods import ConsumerLag
 from controlplane.model.payloads import AdviceFailed, AlertFired, NotificationQueued, SamplesIngested
 from controlplane.model.time import Window
 from controlplane.settings import RecordedSource, Settings
 from controlplane.telemetry.collector import Batch, SignalKey, SourceError
 from controlplane.tick import ControlPlane, tick
-from controlplane.tick import advise as advise_module
+from controlplane.tick.methods import METHODS
 
 DECISIONS = ("alert_", "recommendation_", "incident_", "notification_queued", "advice_failed")
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -181,7 +182,7 @@ def test_a_defect_in_advice_never_costs_the_page(tmp_path: Path, monkeypatch: py
     def defect(*_: object) -> None:
         raise KeyError("a defect")
 
-    monkeypatch.setattr(advise_module, "size", defect)
+    monkeypatch.setitem(METHODS, ConsumerLag, defect)
     home = tmp_path / "home"
     home.mkdir()
     plane = bootstrap.control_plane(demo.settings(home, ("catalyst",)))

@@ -8,13 +8,14 @@ import difflib
 import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from controlplane.json_text import joined
 from controlplane.model.errors import InvalidInput, Place, Problem
 from controlplane.model.labels import printable
 
@@ -56,6 +57,12 @@ class Document:
     name: str
     data: Any
     places: dict[Path_, tuple[int, int]]
+    numbers: dict[Path_, str] = field(default_factory=dict)
+    """Numbers as they are written: `1.10` is another text than `1.1`."""
+
+    def as_written(self, path: Path_, value: Any) -> Any:
+        """The number at `path` as the text that stands there; any other value as it is."""
+        return self.numbers.get(path, value)
 
     def place(self, path: Path_ = ()) -> Place:
         """Where the value at `path` stands, or the nearest value around it."""
@@ -85,14 +92,15 @@ def read_document(path: Path, name: str | None = None) -> Document:
 
 
 def parse_document(text: str, name: str) -> Document:
-    """Parse YAML text; `name` stands in error messages for the file."""
+    """Parse YAML or JSON text; `name` stands in error messages for the file."""
+    text = joined(text, name)
     try:
         _check_depth(text, name)
         loader = _StrictLoader(text)
         try:
             node = loader.get_single_node()
-            places: dict[Path_, tuple[int, int]] = {}
-            data = None if node is None else _Builder(name, places, max(_MANY_VALUES, len(text))).build(node, ())
+            builder = _Builder(name, max(_MANY_VALUES, len(text)))
+            data = None if node is None else builder.build(node, ())
         finally:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
@@ -102,7 +110,7 @@ def parse_document(text: str, name: str) -> Document:
         raise InvalidInput([Problem(place, message, "Check indentation, quotes and colons there")]) from None
     except yaml.YAMLError as error:
         raise InvalidInput([Problem(Place(name), f"not valid YAML: {error}")]) from None
-    return Document(name, data, places)
+    return Document(name, data, builder.places, builder.numbers)
 
 
 def _check_depth(text: str, name: str) -> None:
@@ -127,9 +135,10 @@ class _Builder:
     """Makes plain data of nodes and notes the place of every value."""
 
     name: str
-    places: dict[Path_, tuple[int, int]]
     left: int
     """Values that may still be made: anchors can repeat a short text endlessly."""
+    places: dict[Path_, tuple[int, int]] = field(default_factory=dict)
+    numbers: dict[Path_, str] = field(default_factory=dict)
 
     def build(self, node: yaml.Node, path: Path_) -> Any:
         self.left -= 1
@@ -145,6 +154,8 @@ class _Builder:
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self.build(child, (*path, index)) for index, child in enumerate(node.value)]
+        if kind in {"int", "float"}:
+            self.numbers[path] = node.value
         return self._scalar(node, kind)
 
     def _mapping(self, node: yaml.MappingNode, path: Path_) -> dict[str, Any]:

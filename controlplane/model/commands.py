@@ -35,7 +35,10 @@ def templates(*names: str) -> AfterValidator:
 
 
 def quote(argument: str) -> str:
-    """One argument for bash; control characters are written out as `$'\\x1b'`, so that they can't reach a terminal."""
+    """One argument for bash; control characters are written out as `$'\\x1b'`, so that they can't reach a terminal.
+
+    AdviceError where it holds half of a surrogate pair: no program can be given that.
+    """
     if argument.isprintable():
         return shlex.quote(argument)
     return "$'" + "".join(_escaped(char) for char in argument) + "'"
@@ -46,7 +49,14 @@ def _escaped(char: str) -> str:
         return "\\" + char
     if char.isprintable():
         return char
-    return "".join(f"\\x{byte:02x}" for byte in char.encode("utf-8", "surrogateescape"))
+    try:
+        data = char.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        half = f"\\u{ord(char):04x}"
+        raise AdviceError(
+            f"a name holds {half}, half of a character, which no command can be given; rename it"
+        ) from None
+    return "".join(f"\\x{byte:02x}" for byte in data)
 
 
 def command(argv: Sequence[str]) -> str:

@@ -26,6 +26,15 @@ class Utilization(Model):
     of: Names
     by: LabelName
 
+    @field_validator("by")
+    @classmethod
+    def _apart(cls, by: str) -> str:
+        if by == "limit":
+            raise ValueError(
+                "limit is the label that names the signal; name the label that holds the id of the resource"
+            )
+        return by
+
 
 class TimeToLimit(Model):
     """Seconds until `of` reaches the signal `limit` of the same labels, by least squares over `over`.

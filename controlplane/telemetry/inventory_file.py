@@ -138,7 +138,7 @@ def resources_at(
             problems.append(document.problem(where, "is no resource", "Write a mapping with id and kind"))
             continue
         try:
-            resources = validate(document, _Entry, entry, where).resources(platform)
+            resources = validate(document, _Entry, _written(document, entry, where), where).resources(platform)
         except InvalidInput as error:
             problems += error.problems
             unusable.add(entry["id"] if isinstance(entry.get("id"), str) else None)
@@ -154,6 +154,16 @@ def resources_at(
     if problems:
         raise InvalidInput(sorted(problems, key=lambda problem: (problem.place.line or 0, problem.place.column or 0)))
     return tuple(found.values())
+
+
+def _written(document: Document, entry: dict[str, Any], where: tuple[str | int, ...]) -> dict[str, Any]:
+    """The entry with numbers that are meant as text as they stand in the file: a version 1.10 isn't 1.1."""
+    texts = {
+        group: {name: document.as_written((*where, group, name), value) for name, value in entry[group].items()}
+        for group in ("settings", "attributes")
+        if isinstance(entry.get(group), dict)
+    }
+    return {**entry, **texts}
 
 
 def _references(

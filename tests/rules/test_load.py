@@ -176,6 +176,16 @@ def test_derived_signals_stand_on_measured_ones() -> None:
         assert any(word in problem for problem in found), (word, found)
 
 
+def test_a_share_of_a_limit_is_by_the_label_of_the_resource() -> None:
+    derived = "  - {name: a, unit: '1', derive: {method: utilization, of: [kafka.consumer.lag], by: limit}}\n"
+    (problem,) = problems(head=HEAD.replace("rules:\n", derived + "rules:\n"))
+    line = HEAD.count("\n")
+    assert problem.startswith(
+        f"shop/kafka.yaml:{line}:82 (signals.1.derive.by): limit is the label that names the sign"
+    )
+    assert "name the label that holds the id of the resource" in problem
+
+
 def test_a_single_file_comes_with_the_signals_of_its_folder(tmp_path: Path) -> None:
     head = "platform: shop\ncomponent: {}\n"
     derived = "derive: {method: absent, of: [queue.depth]}"

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controlplane import settings
+from controlplane.documents import parse_document
 from controlplane.model.errors import InvalidInput
 from controlplane.model.resources import Capacity, Resource, ResourceKind
 from controlplane.model.units import parse_bits_per_second, parse_bytes
@@ -307,3 +308,69 @@ def test_changes_turn_one_inventory_into_the_other(old: list[Resource], new: lis
                 known[change.resource.key] = change.resource
     assert known == {r.key: r for r in new}
     assert inventory_changes(known, new, "s") == []
+
+
+TEXTS = {
+    "1.10": "1.10",
+    "1.0": "1.0",
+    "100": "100",
+    "1e3": "1e3",
+    "-0.50": "-0.50",
+    "+5": "+5",
+    "0.10": "0.10",
+    ".5": ".5",
+    "010": "010",
+    '"1.10"': "1.10",
+    "true": "true",
+    "123456789012345678901234567890": "123456789012345678901234567890",
+}
+
+
+@pytest.mark.parametrize("written", TEXTS)
+def test_numbers_that_are_meant_as_text_stay_as_they_are_written(tmp_path: Path, written: str) -> None:
+    entry = f"{{id: a, kind: vm, settings: {{app.version: {written}}}, attributes: {{release: {written}}}}}"
+    (one,) = load(tmp_path, f"resources:\n  - {entry}\n")
+    assert one.settings == {"app.version": TEXTS[written]}
+    assert one.attributes == {"release": TEXTS[written]}
+
+
+def test_numbers_of_a_group_and_of_json_stay_as_they_are_written(tmp_path: Path) -> None:
+    group = load(tmp_path, 'resources:\n  - {id: "a-{n}", count: 2, kind: vm, settings: {app.version: 1.10}}\n')
+    assert [one.settings for one in group] == [{"app.version": "1.10"}] * 2
+    (one,) = load(tmp_path, '{"resources": [{"id": "a", "kind": "vm", "settings": {"v": 1.10}}]}', "i.json")
+    assert one.settings == {"v": "1.10"}
+
+
+def test_numbers_stay_numbers_where_they_are_meant_as_such(tmp_path: Path) -> None:
+    (one,) = load(tmp_path, "resources:\n  - {id: a, kind: vm, capacity: {cores: 8.0}, limits: {a.rate: 1e3}}\n")
+    assert (one.capacity.cores, one.limits) == (8.0, {"a.rate": 1000.0})
+
+
+def test_json_with_escaped_characters_beyond_the_basic_plane(tmp_path: Path) -> None:
+    document = {"resources": [{"id": "a\U0001f600", "kind": "vm", "attributes": {"\U0001f4be": "\\ud83d \U00010437"}}]}
+    for ascii_ in (True, False):
+        (one,) = load(tmp_path, json.dumps(document, ensure_ascii=ascii_, indent=1), "i.json")
+        assert (one.id, one.attributes) == ("a\U0001f600", {"\U0001f4be": "\\ud83d \U00010437"})
+
+
+@pytest.mark.parametrize("half", [r"\ud83d", r"\ude00", r"\uDE00\uD83D", r"\ud83dx\ude00"])
+def test_half_a_pair_is_told_with_its_place(tmp_path: Path, half: str) -> None:
+    text = '{"resources": [\n {"id": "a' + half + '", "kind": "vm"}]}'
+    (told,) = problems(tmp_path, text, "i.json")
+    assert told.startswith("i.json:2:11: \\u")
+    assert "half of a surrogate pair, which is no character. Write both halves" in told
+
+
+def test_half_a_pair_before_a_whole_one(tmp_path: Path) -> None:
+    (told,) = problems(tmp_path, '{"a": "\\ud83d\\ude00",\n "b": "\\ud83d\\ud83d\\ude00"}', "i.json")
+    assert told.startswith("i.json:2:8: \\ud83d is half")
+
+
+def test_what_looks_like_a_pair_in_yaml_stays_text(tmp_path: Path) -> None:
+    (one,) = load(tmp_path, "resources:\n  - {id: a, kind: vm, attributes: {x: '\\ud83d\\ude00'}}\n")
+    assert one.attributes == {"x": "\\ud83d\\ude00"}
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=20))
+def test_whatever_json_escapes_reads_back(text: str) -> None:
+    assert parse_document(json.dumps({"a": text}), "x.json").data == {"a": text}

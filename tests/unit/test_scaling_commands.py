@@ -34,6 +34,24 @@ def test_quote(text: str, quoted: str) -> None:
     assert quoted.isprintable()
 
 
+@pytest.mark.parametrize("half", [0xD800, 0xD83D, 0xDC00, 0xDC7F, 0xDD00, 0xDFFF])
+def test_half_a_character_is_refused(half: int) -> None:
+    with pytest.raises(AdviceError, match=rf"a name holds \\u{half:04x}, half of a character"):
+        command(["kubectl", "scale", f"deployment/a{chr(half)}b"])
+
+
+def test_a_byte_that_is_no_text_is_given_as_it_is() -> None:
+    assert quote("a\udcff") == "$'a\\xff'"
+
+
+@given(st.text(st.characters(categories=["Cs", "Ll", "Cc"]), max_size=6))
+def test_quoting_refuses_or_is_printable(text: str) -> None:
+    try:
+        assert quote(text).isprintable()
+    except AdviceError:
+        assert any("\ud800" <= char <= "\udfff" for char in text)
+
+
 # Bash can't hold a NUL in an argument; a label with one can't come from Prometheus or DuckDB either.
 words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)
 

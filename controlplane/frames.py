@@ -1,8 +1,10 @@
 """The frames in which samples travel: their columns, types and units."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
 SERIES = pl.Schema(
@@ -47,6 +49,20 @@ def in_order(value: pl.Expr) -> pl.Expr:
     differs from run to run. The rows of a group must come in a fixed order.
     """
     return value.implode()
+
+
+def quotient(dividend: pl.Expr, divisor: pl.Expr) -> pl.Expr:
+    """One column by another, each row rounded as IEEE 754 says.
+
+    Polars multiplies by the reciprocal where it knows a column to hold one value alone, which depends on other rows.
+    """
+    return pl.map_batches([dividend, divisor], _divided, return_dtype=pl.Float64)
+
+
+def _divided(columns: Sequence[pl.Series]) -> pl.Series:
+    dividend, divisor = (column.cast(pl.Float64).to_numpy() for column in columns)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return pl.Series(dividend / divisor, dtype=pl.Float64)
 
 
 def digest(samples: Samples) -> str:

@@ -1,13 +1,13 @@
 """The methods of derived signals: rows of their inputs in, rows of the derived signal out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import polars as pl
 
 from controlplane.burrow import KEYS, lag_status
-from controlplane.frames import in_order
-from controlplane.model.resources import Inventory
+from controlplane.frames import in_order, quotient
+from controlplane.model.resources import Inventory, Resource
 from controlplane.model.signals import (
     Absent,
     BaselineRatio,
@@ -15,11 +15,13 @@ from controlplane.model.signals import (
     ExpectedLoad,
     LagState,
     Signal,
+    SurvivorLoad,
     TimeToDrain,
     TimeToLimit,
     Utilization,
 )
-from controlplane.rules.windows import ROWS, SERIES, last_rows, means, means_until, quotient, slopes
+from controlplane.readiness import cells
+from controlplane.rules.windows import ROWS, SERIES, last_rows, means, means_until, slopes
 
 COMMITS_MS = 3_600_000
 """How long a commit of a consumer group counts; `LagState` asks for as much of the past."""
@@ -53,6 +55,17 @@ def derived_values(
             return _lag_state(method, rows, steps)
         case TimeToDrain() as method:
             return _time_to_drain(method, rows[method.of], steps, step_ms)
+        case SurvivorLoad() as method:
+            return (
+                survivor_load(method, rows, steps, inventory.of(platform))
+                .filter(pl.col("lost") == 0)
+                .select(
+                    "source",
+                    _object(**{method.cell: pl.col("cell"), "role": pl.col("role")}).alias("labels"),
+                    "ts",
+                    "value",
+                )
+            )
         case Absent() as method:
             return _absent(method, rows, coverage, steps)
         case None:
@@ -186,6 +199,28 @@ def _lag_state(method: LagState, rows: Mapping[str, pl.DataFrame], steps: pl.Dat
     worst = judged.group_by(*of, "step").agg(pl.col("status").max().cast(pl.Float64).alias("value"))
     group = _object(consumer_group=pl.col("consumer_group"))
     return worst.select("source", group.alias("labels"), pl.col("step").alias("ts"), "value")
+
+
+def survivor_load(
+    method: SurvivorLoad, rows: Mapping[str, pl.DataFrame], steps: pl.DataFrame, resources: Sequence[Resource]
+) -> pl.DataFrame:
+    """`cells.SURVIVORS` at the steps (source, ts) in which every member is measured, from rows of the inputs."""
+    found = [cells.LOADS.to_frame()]
+    for name in method.of:
+        of = rows[name].with_columns(_label(method.by).alias("id"))
+        load = (
+            of.sort("source", "id", "labels").group_by("source", "id", "ts").agg(in_order(pl.col("value")).list.sum())
+        )
+        found.append(load.with_columns(pl.lit(name).alias("signal")).select(cells.LOADS.names()))
+    ups = cells.UPS.to_frame()
+    if method.up is not None:
+        answers = rows[method.up].with_columns(_label(method.by).alias("id"))
+        ups = answers.group_by("source", "id", "ts").agg(pl.col("value").min()).select(cells.UPS.names())
+    who = cells.crew(resources, method.cell, method.roles)
+    made = cells.survivors(
+        cells.members(who, method.cell), cells.capacities(who, method.of), pl.concat(found), ups, steps
+    )
+    return made.filter(pl.col("value").is_not_null())
 
 
 def _absent(

@@ -4,10 +4,9 @@ Values are added as integers of 128 bits: a sum of floats depends on where it be
 how long the window is that it is made in.
 """
 
-from collections.abc import Sequence
-
-import numpy as np
 import polars as pl
+
+from controlplane.frames import quotient
 
 ROWS = pl.Schema({"source": pl.String, "labels": pl.String, "ts": pl.Int64, "value": pl.Float64})
 """One row a series and step of one signal."""
@@ -21,20 +20,6 @@ POINTS = 60
 _FRACTION = 2**30
 _LARGEST = 1e15
 """Beyond this a value is no measurement, and sums of it would overflow."""
-
-
-def quotient(dividend: pl.Expr, divisor: pl.Expr) -> pl.Expr:
-    """One column by another, each row rounded as IEEE 754 says.
-
-    Polars multiplies by the reciprocal where it knows a column to hold one value alone, which depends on other rows.
-    """
-    return pl.map_batches([dividend, divisor], _divided, return_dtype=pl.Float64)
-
-
-def _divided(columns: Sequence[pl.Series]) -> pl.Series:
-    dividend, divisor = (column.cast(pl.Float64).to_numpy() for column in columns)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return pl.Series(dividend / divisor, dtype=pl.Float64)
 
 
 def usable(rows: pl.DataFrame) -> pl.DataFrame:

@@ -7,6 +7,7 @@ from math import fsum
 import polars as pl
 
 from controlplane.burrow import KEYS
+from controlplane.frames import in_order, quotient
 from controlplane.history import FRESH, History, last, ms
 from controlplane.model.errors import AdviceError
 from controlplane.model.labels import printable
@@ -126,11 +127,11 @@ def _rates(frame: pl.DataFrame, at_ms: int, over_ms: int, minimum_ms: int, *, fa
         .sort(*KEYS, "ts")
         .group_by(KEYS, maintain_order=True)
         .agg(
-            (change if falls else change.clip(lower_bound=0)).sum().alias("change"),
+            in_order(change if falls else change.clip(lower_bound=0)).list.sum().alias("change"),
             (pl.col("ts").last() - pl.col("ts").first()).alias("span"),
         )
         .filter(pl.col("span") >= minimum_ms)
-        .select(*KEYS, (pl.col("change") * 1000 / pl.col("span")).alias("rate"))
+        .select(*KEYS, quotient(pl.col("change") * 1000, pl.col("span")).alias("rate"))
     )
 
 

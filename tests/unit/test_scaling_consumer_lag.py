@@ -4,8 +4,10 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
+from math import fsum
 from typing import Any
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +17,7 @@ from controlplane.model.errors import AdviceError
 from controlplane.model.payloads import AlertFacts
 from controlplane.model.recommendations import Proposal
 from controlplane.model.resources import Resource
+from controlplane.scaling.demand import Flows, measure
 from tests.advice_cases import (
     AT,
     HOSTILE,
@@ -554,3 +557,19 @@ def test_the_same_question_has_the_same_answer() -> None:
     )
     assert ask(samples, *BROKERS) == ask(shuffled, *BROKERS)
     assert AT.tzinfo is not None
+
+
+@pytest.mark.parametrize("partitions", [1, 2, 7])
+def test_a_rate_is_the_same_to_the_last_digit_whatever_else_is_measured(partitions: int) -> None:
+    span = 270_000
+    for change in range(1, 2_000, 7):
+        rows = [
+            ("events", str(number), ts, float((change + number * 13) * (ts > 0)))
+            for number in range(partitions)
+            for ts in (0, span)
+        ]
+        schema = {"topic": pl.String, "partition": pl.String, "ts": pl.Int64, "value": pl.Float64}
+        frame = pl.DataFrame(rows, schema=schema, orient="row")
+        flows = Flows(frame.with_columns(pl.lit(5.0).alias("value")), frame, frame)
+        expected = fsum((change + number * 13) * 1000 / span for number in range(partitions))
+        assert measure(flows, span, 300_000, 120_000).consume == expected

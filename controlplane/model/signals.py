@@ -123,6 +123,24 @@ class TimeToDrain(Model):
     over: Length = timedelta(minutes=10)
 
 
+class SurvivorLoad(Model):
+    """Load of all members of a role as a share of what those outside one cell can carry: if that cell died now.
+
+    The members are the resources of `roles` (default: every role) that stand in a `cell`. Each signal in `of` is summed
+    by the label `by`, whose value is the id of a member, and is measured as for `Utilization`; a share of a member
+    (`*.utilization`) is weighed by its size. The largest of the signals counts. No sample while a member isn't
+    measured, nor while a whole cell is down by `up` (1 = it answers): then the reserve is in use. +Inf where nobody is
+    elsewhere. Series: the name of the cell (`zone`, `region`, `host` or `cluster`) and `role`.
+    """
+
+    method: Literal["survivor_load"]
+    of: Names
+    by: LabelName = "host"
+    cell: Literal["zone", "region", "host", "cluster"]
+    roles: tuple[str, ...] = ()
+    up: SignalName | None = None
+
+
 class Absent(Model):
     """1 where a source answered for a signal and had no series of it, else 0. Series: signal."""
 
@@ -131,7 +149,15 @@ class Absent(Model):
 
 
 Derivation = Annotated[
-    Utilization | TimeToLimit | BurnRate | BaselineRatio | ExpectedLoad | LagState | TimeToDrain | Absent,
+    Utilization
+    | TimeToLimit
+    | BurnRate
+    | BaselineRatio
+    | ExpectedLoad
+    | LagState
+    | TimeToDrain
+    | SurvivorLoad
+    | Absent,
     Field(discriminator="method"),
 ]
 
@@ -168,6 +194,8 @@ class Signal(Model):
                 return ()
             case Utilization() | Absent() as derive:
                 return derive.of
+            case SurvivorLoad() as derive:
+                return derive.of if derive.up is None else (*derive.of, derive.up)
             case TimeToLimit() as derive:
                 return (derive.of, derive.limit)
             case LagState() as derive:
@@ -188,5 +216,7 @@ class Signal(Model):
                 return ((derive.before + derive.over, derive.before), (derive.over, now))
             case LagState():
                 return ((timedelta(hours=1), now),)
+            case SurvivorLoad():
+                return ((timedelta(minutes=5), now),)
             case _:
                 return ()

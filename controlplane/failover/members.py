@@ -9,14 +9,19 @@ from controlplane.history import History, last, ms
 from controlplane.model.errors import AdviceError
 from controlplane.model.labels import printable
 from controlplane.model.methods import Primary
+from controlplane.model.methods.eligibility import Eligibility
 from controlplane.model.resources import Inventory, Resource
 from controlplane.model.time import human_duration, to_ms
 from controlplane.model.units import human
+from controlplane.readiness.databases import Refused, is_excluded, names_of, refused
 
 WAL = "postgresql.wal.position"
 LAG = "postgresql.replication.lag"
 SYNCHRONOUS = "postgresql.replication.synchronous"
 SIGNALS = (WAL, LAG, SYNCHRONOUS)
+_TESTED = pl.Schema(
+    {"excluded": pl.Boolean, "silent": pl.Int64, "behind": pl.Float64, "lag": pl.Float64, "synchronous": pl.Boolean}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +106,7 @@ def read_cluster(history: History, p: Primary, inventory: Inventory) -> Cluster:
             f"{WAL} of cluster {shown} has no sample before {history.at:%Y-%m-%d %H:%M:%S} UTC, so what each member "
             "has got isn't known and a failover could lose data. Check the source and its labels cluster and host"
         )
-    names = _names(resources)
+    names = names_of(resources)
     keyed = {
         signal: _by_member(frame, names) for signal, frame in ((WAL, wal), (LAG, lags), (SYNCHRONOUS, synchronous))
     }
@@ -131,7 +136,7 @@ def writes_still(history: History, cluster: Cluster) -> bool:
     """Whether the old primary's position moved after the alert's condition began, so that it isn't lost at all."""
     began = to_ms(history.alert.active_at)
     wal = _by_member(
-        history.of(WAL, "host", fold="max", where={"cluster": cluster.name}), _names((cluster.lost.resource,))
+        history.of(WAL, "host", fold="max", where={"cluster": cluster.name}), names_of((cluster.lost.resource,))
     )
     before = last(wal.filter(pl.col("ts") <= began))
     after = last(wal.filter(pl.col("ts") > began))
@@ -140,27 +145,39 @@ def writes_still(history: History, cluster: Cluster) -> bool:
 
 def refusal(cluster: Cluster, member: Member, p: Primary, at_ms: int) -> str | None:
     """Why a member may not take over; None where it may (Patroni's tests, as far as samples tell)."""
-    tags = member.resource.attributes
-    if tags.get("nofailover", "").lower() == "true":
-        return "its tag nofailover excludes it"
-    if member.seen_ms is None:
-        return "it has never sent a sample"
-    silent = timedelta(milliseconds=at_ms - member.seen_ms)
-    if silent > p.reachable_within:
-        return f"no sample for {human_duration(silent)}, longer than {human_duration(p.reachable_within)}"
+    silent = None if member.seen_ms is None else at_ms - member.seen_ms
     behind = cluster.behind(member)
-    if behind is None:
-        return "its WAL position isn't known"
-    if behind > p.maximum_lag:
-        return f"{human(behind, 'By')} of WAL behind, more than {human(p.maximum_lag, 'By')}"
-    if p.maximum_lag_time is not None:
-        if member.lag_seconds is None:
+    row = {
+        "excluded": is_excluded(member.resource),
+        "silent": silent,
+        "behind": behind,
+        "lag": member.lag_seconds,
+        "synchronous": member.synchronous,
+    }
+    failed = pl.DataFrame([row], schema=_TESTED).select(refused(p)).item()
+    return None if failed is None else told(failed, p, silent_ms=silent, behind=behind, lag=member.lag_seconds)
+
+
+def told(failed: str, p: Eligibility, *, silent_ms: int | None, behind: float | None, lag: float | None) -> str:
+    """A test that a member failed, in words."""
+    match Refused(failed):
+        case Refused.EXCLUDED:
+            return "its tag nofailover excludes it"
+        case Refused.UNSEEN:
+            return "it has never sent a sample"
+        case Refused.SILENT:
+            silent = timedelta(milliseconds=silent_ms or 0)
+            return f"no sample for {human_duration(silent)}, longer than {human_duration(p.reachable_within)}"
+        case Refused.UNKNOWN:
+            return "its WAL position isn't known"
+        case Refused.BEHIND:
+            return f"{human(behind, 'By')} of WAL behind, more than {human(p.maximum_lag, 'By')}"
+        case Refused.LAG_UNKNOWN:
             return "its replication lag isn't known"
-        if member.lag_seconds > p.maximum_lag_time.total_seconds():
-            return f"{member.lag_seconds:g} s behind, more than {human_duration(p.maximum_lag_time)}"
-    if p.synchronous_only and not member.synchronous:
-        return "it isn't a synchronous standby"
-    return None
+        case Refused.LATE:
+            return f"{lag:g} s behind, more than {human_duration(p.maximum_lag_time or timedelta(0))}"
+        case Refused.ASYNCHRONOUS:
+            return "it isn't a synchronous standby"
 
 
 def ranked(cluster: Cluster, candidates: tuple[Member, ...]) -> tuple[Member, ...]:
@@ -181,13 +198,6 @@ def ranked(cluster: Cluster, candidates: tuple[Member, ...]) -> tuple[Member, ..
         )
 
     return tuple(sorted(candidates, key=rank))
-
-
-def _names(resources: tuple[Resource, ...]) -> dict[str, str]:
-    """Host label → id: by the resource's own id, or by its host where no other member shares it."""
-    hosts = [resource.host for resource in resources]
-    by_host = {r.host: r.id for r in resources if r.host and hosts.count(r.host) == 1}
-    return by_host | {resource.id: resource.id for resource in resources}
 
 
 def _by_member(frame: pl.DataFrame, names: dict[str, str]) -> pl.DataFrame:

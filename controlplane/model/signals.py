@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, Strict, field_validator, model_validator
 
 from controlplane.model.base import LabelName, Model, SignalName
+from controlplane.model.takeover import Takeover, TakeoverSignals
 from controlplane.model.time import Duration
 from controlplane.model.units import check_unit
 
@@ -157,7 +158,8 @@ Derivation = Annotated[
     | LagState
     | TimeToDrain
     | SurvivorLoad
-    | Absent,
+    | Absent
+    | TakeoverSignals,
     Field(discriminator="method"),
 ]
 
@@ -200,6 +202,8 @@ class Signal(Model):
                 return (derive.of, derive.limit)
             case LagState() as derive:
                 return (derive.of, derive.offset, derive.end)
+            case Takeover() as derive:
+                return derive.inputs
             case derive:
                 return (derive.of,)
 
@@ -218,5 +222,7 @@ class Signal(Model):
                 return ((timedelta(hours=1), now),)
             case SurvivorLoad():
                 return ((timedelta(minutes=5), now),)
+            case Takeover() as derive:
+                return derive.spans
             case _:
                 return ()

@@ -20,7 +20,11 @@ from controlplane.model.signals import (
     TimeToLimit,
     Utilization,
 )
+from controlplane.model.takeover import Takeover
 from controlplane.readiness import cells
+from controlplane.rules.columns import as_labels as _object
+from controlplane.rules.columns import label as _label
+from controlplane.rules.takeover import takeover_values
 from controlplane.rules.windows import ROWS, SERIES, last_rows, means, means_until, slopes
 
 COMMITS_MS = 3_600_000
@@ -68,26 +72,14 @@ def derived_values(
             )
         case Absent() as method:
             return _absent(method, rows, coverage, steps)
+        case Takeover() as method:
+            return takeover_values(method, rows, steps, inventory, platform)
         case None:
             return ROWS.to_frame()
 
 
 def _at(rows: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
     return rows.join(steps, on=["source", "ts"], how="semi")
-
-
-def _label(name: str) -> pl.Expr:
-    return pl.col("labels").str.json_decode(pl.Struct({name: pl.String})).struct.field(name).fill_null("")
-
-
-def _object(**fields: pl.Expr) -> pl.Expr:
-    """Canonical JSON of labels: the names come in text order, empty ones are left out."""
-    pairs = []
-    for name, value in sorted(fields.items()):
-        # A struct with one field encodes to {"name":…}; its inside is the quoted pair.
-        pair = pl.struct(value.alias(name)).struct.json_encode().str.strip_prefix("{").str.strip_suffix("}")
-        pairs.append(pl.when(value != "").then(pair))
-    return pl.concat_str(pl.lit("{"), pl.concat_str(pairs, separator=",", ignore_nulls=True), pl.lit("}"))
 
 
 def _utilization(

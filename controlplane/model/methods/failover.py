@@ -6,30 +6,17 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, Strict
 
 from controlplane.model.commands import Argv, templates
-from controlplane.model.methods.base import Bytes, Fraction, Parameters, Positive
+from controlplane.model.methods.base import Fraction, Parameters
+from controlplane.model.methods.eligibility import Eligibility
 from controlplane.model.time import Duration
 
 
-class Primary(Parameters):
+class Primary(Eligibility, Parameters):
     """`primary`: which member of a database cluster takes over from a lost primary, and what is lost.
 
     Reads postgresql.wal.position, postgresql.replication.lag and postgresql.replication.synchronous.
     """
 
-    role: str | None = None
-    """Role of the members in the inventory; absent = every resource of the cluster."""
-    ttl: Duration = timedelta(seconds=30)
-    """Life of the leader's key (Patroni: 30 s); what was written within it may be lost too."""
-    maximum_lag: Annotated[Bytes, Field(ge=0)] = 2.0**20
-    """Bytes of WAL that a candidate may be behind (Patroni maximum_lag_on_failover: 1 MiB)."""
-    maximum_lag_time: Duration | None = None
-    """Replication lag that a candidate may have had when the primary was last seen."""
-    reachable_within: Positive = timedelta(minutes=1)
-    """A member without a sample for this long doesn't count as reachable."""
-    rate_over: Positive = timedelta(minutes=5)
-    """The write rate of the primary is taken over this time before its last sample."""
-    synchronous_only: bool = False
-    """Only a synchronous standby may take over."""
     rto_target: Duration | None = None
     rpo_target: Duration | None = None
     """Documented objectives."""

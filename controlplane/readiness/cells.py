@@ -18,26 +18,19 @@ CAPACITY = pl.Schema({"id": pl.String, "signal": pl.String, "capacity": pl.Float
 """The most that a member carries of a signal, and the amount that a value of 1 stands for."""
 LOADS = pl.Schema({"source": pl.String, "id": pl.String, "signal": pl.String, "ts": pl.Int64, "value": pl.Float64})
 UPS = pl.Schema({"source": pl.String, "id": pl.String, "ts": pl.Int64, "value": pl.Float64})
-SURVIVORS = pl.Schema(
-    {
-        "source": pl.String,
-        "ts": pl.Int64,
-        "role": pl.String,
-        "cell": pl.String,
-        "value": pl.Float64,
-        "signal": pl.String,
-        "members": pl.Int64,
-        "down": pl.Int64,
-        "unknown": pl.Int64,
-        "lost": pl.Int64,
-    }
-)
+_CELL = {"source": pl.String, "ts": pl.Int64, "role": pl.String, "cell": pl.String, "value": pl.Float64}
+_COUNTS = {"members": pl.Int64, "down": pl.Int64, "unknown": pl.Int64, "lost": pl.Int64}
+SURVIVORS = pl.Schema({**_CELL, "signal": pl.String, **_COUNTS})
 """One row a step, role and cell of which a member isn't down.
 
 `value` is the load of all by the capacity of those elsewhere, for the `signal` that is worst; null where somebody
 isn't measured, +Inf where nobody is elsewhere. `members`, `down` and `unknown` count the whole role, `lost` the cells
 of it in which every member is down.
 """
+SHARES = pl.Schema(
+    {**_CELL, "signal": pl.String, **_COUNTS, "here": pl.Int64, "load": pl.Float64, "capacity": pl.Float64}
+)
+"""The same for each signal, with the members of the cell that aren't down, the load of all, and the cell's capacity."""
 
 _CARRIERS = {
     ResourceKind.HOST,
@@ -107,10 +100,10 @@ def _size(resource: Resource, signal: str) -> float | None:
     return size if size and size <= _LARGEST else None
 
 
-def survivors(
+def shares(
     who: pl.DataFrame, capacity: pl.DataFrame, loads: pl.DataFrame, ups: pl.DataFrame, steps: pl.DataFrame
 ) -> pl.DataFrame:
-    """SURVIVORS at the steps (source, ts), of MEMBERS, CAPACITY, LOADS and UPS (with FRESH before the first step).
+    """SHARES at the steps (source, ts), of MEMBERS, CAPACITY, LOADS and UPS (with FRESH before the first step).
 
     A member whose newest UPS value is 0 or less is down: it has neither load nor capacity. One that isn't down and has
     no fresh sample of a signal that others of its role have is unknown, and then nothing is said of the role. A signal
@@ -123,9 +116,23 @@ def survivors(
         of_these = state.join(sizes.drop("signal"), on="id").sort("ts")
         rows = _newest(of_these, loads.filter(pl.col("signal") == signal).drop("signal"), "load")
         parts.append(rows.with_columns(pl.lit(signal, pl.String).alias("signal"), pl.col("load") * pl.col("scale")))
-    if not parts:
-        return SURVIVORS.to_frame()
-    return _worst(_by_cell(pl.concat(parts)))
+    return _by_cell(pl.concat(parts)) if parts else SHARES.to_frame()
+
+
+def survivors(of_signals: pl.DataFrame) -> pl.DataFrame:
+    """SURVIVORS of SHARES: the signal that is worst decides."""
+    ranked = of_signals.sort(
+        *_STEP, "cell", "value", "signal", descending=[False, False, False, False, True, False], nulls_last=True
+    )
+    return (
+        ranked.group_by(*_STEP, "cell", maintain_order=True)
+        .agg(
+            pl.when(pl.col("value").null_count() == 0).then(pl.col("value").first()).first().alias("value"),
+            pl.col("signal").first(),
+            *(pl.col(name).max() for name in ("members", "down", "unknown", "lost")),
+        )
+        .select(SURVIVORS.names())
+    )
 
 
 def _newest(asked: pl.DataFrame, rows: pl.DataFrame, name: str) -> pl.DataFrame:
@@ -136,15 +143,15 @@ def _newest(asked: pl.DataFrame, rows: pl.DataFrame, name: str) -> pl.DataFrame:
 
 
 def _by_cell(rows: pl.DataFrame) -> pl.DataFrame:
-    """One row a step, role, signal and cell, with the sums of the cell and of the role."""
+    """SHARES of members with `gone`, `load` and `capacity`."""
     here = ~pl.col("gone")
-    load = pl.col("load").filter(here, pl.col("load").abs() <= _LARGEST)
+    known = (pl.col("load").abs() <= _LARGEST).fill_null(value=False)
     cells = rows.group_by(*_STEP, "signal", "cell").agg(
-        _fixed(load).sum().alias("load"),
+        _fixed(pl.col("load").filter(here, known)).sum().alias("load"),
         _fixed(pl.col("capacity").filter(here)).sum().alias("capacity"),
         pl.len().cast(pl.Int64).alias("members"),
         pl.col("gone").sum().cast(pl.Int64).alias("down"),
-        (here & ~(pl.col("load").abs() <= _LARGEST).fill_null(value=False)).sum().cast(pl.Int64).alias("unknown"),
+        (here & ~known).sum().cast(pl.Int64).alias("unknown"),
     )
     role = [*_STEP, "signal"]
     whole = cells.group_by(role).agg(
@@ -153,32 +160,28 @@ def _by_cell(rows: pl.DataFrame) -> pl.DataFrame:
     )
     # A signal of which nobody has a sample is none that this role has.
     has = pl.col("all_members") > pl.col("all_down") + pl.col("all_unknown")
-    return cells.join(whole.filter(has), on=role).filter(pl.col("members") > pl.col("down"))
-
-
-def _worst(cells: pl.DataFrame) -> pl.DataFrame:
+    both = cells.join(whole.filter(has), on=role)
     elsewhere = (pl.col("all_capacity") - pl.col("capacity")).cast(pl.Float64)
     share = quotient(pl.col("all_load").cast(pl.Float64), elsewhere)
     # 0.667 is no round number in binary: without rounding 66.7 % of three zones would be above 100.05 % of two.
     value = pl.when(elsewhere > 0).then(share.round_sig_figs(9)).otherwise(float("inf"))
-    known = pl.when(pl.col("all_unknown") == 0).then(value)
-    ranked = cells.with_columns(known.alias("value")).sort(
-        *_STEP, "cell", "value", "signal", descending=[False, False, False, False, True, False], nulls_last=True
-    )
     return (
-        ranked.group_by(*_STEP, "cell", maintain_order=True)
-        .agg(
-            pl.when(pl.col("value").null_count() == 0).then(pl.col("value").first()).first().alias("value"),
-            pl.col("signal").first(),
-            pl.col("all_members").max().alias("members"),
-            pl.col("all_down").max().alias("down"),
-            pl.col("all_unknown").max().alias("unknown"),
-            pl.col("lost").max(),
+        both.with_columns(
+            pl.when(pl.col("all_unknown") == 0).then(value).alias("value"),
+            (pl.col("members") - pl.col("down")).alias("here"),
+            _amount("all_load").alias("load"),
+            _amount("capacity"),
+            *(pl.col(f"all_{name}").alias(name) for name in ("members", "down", "unknown")),
         )
-        .select(SURVIVORS.names())
-        .cast(dict(SURVIVORS))
+        .filter(pl.col("here") > 0)
+        .select(SHARES.names())
+        .cast(dict(SHARES))
     )
 
 
 def _fixed(values: pl.Expr) -> pl.Expr:
     return (values * _FRACTION).round().cast(pl.Int128)
+
+
+def _amount(name: str) -> pl.Expr:
+    return pl.col(name).cast(pl.Float64) / _FRACTION

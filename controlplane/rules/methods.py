@@ -60,16 +60,7 @@ def derived_values(
         case TimeToDrain() as method:
             return _time_to_drain(method, rows[method.of], steps, step_ms)
         case SurvivorLoad() as method:
-            return (
-                survivor_load(method, rows, steps, inventory.of(platform))
-                .filter(pl.col("lost") == 0)
-                .select(
-                    "source",
-                    _object(**{method.cell: pl.col("cell"), "role": pl.col("role")}).alias("labels"),
-                    "ts",
-                    "value",
-                )
-            )
+            return _survivor_load(method, rows, steps, inventory.of(platform))
         case Absent() as method:
             return _absent(method, rows, coverage, steps)
         case Takeover() as method:
@@ -193,10 +184,10 @@ def _lag_state(method: LagState, rows: Mapping[str, pl.DataFrame], steps: pl.Dat
     return worst.select("source", group.alias("labels"), pl.col("step").alias("ts"), "value")
 
 
-def survivor_load(
+def _survivor_load(
     method: SurvivorLoad, rows: Mapping[str, pl.DataFrame], steps: pl.DataFrame, resources: Sequence[Resource]
 ) -> pl.DataFrame:
-    """`cells.SURVIVORS` at the steps (source, ts) in which every member is measured, from rows of the inputs."""
+    """Steps in which a member isn't measured or a cell is lost have no row."""
     found = [cells.LOADS.to_frame()]
     for name in method.of:
         of = rows[name].with_columns(_label(method.by).alias("id"))
@@ -209,10 +200,11 @@ def survivor_load(
         answers = rows[method.up].with_columns(_label(method.by).alias("id"))
         ups = answers.group_by("source", "id", "ts").agg(pl.col("value").min()).select(cells.UPS.names())
     who = cells.crew(resources, method.cell, method.roles)
-    made = cells.survivors(
-        cells.members(who, method.cell), cells.capacities(who, method.of), pl.concat(found), ups, steps
-    )
-    return made.filter(pl.col("value").is_not_null())
+    capacity = cells.capacities(who, method.of)
+    made = cells.shares(cells.members(who, method.cell), capacity, pl.concat(found), ups, steps)
+    told = cells.survivors(made).filter(pl.col("value").is_not_null(), pl.col("lost") == 0)
+    labels = _object(**{method.cell: pl.col("cell"), "role": pl.col("role")})
+    return told.select("source", labels.alias("labels"), "ts", "value")
 
 
 def _absent(

@@ -12,6 +12,7 @@ from controlplane.model.resources import Inventory
 from controlplane.model.time import format_duration, human_duration
 from controlplane.model.units import many
 from controlplane.scaling.broker_bound import broker_bound
+from controlplane.scaling.broker_loss import losses
 from controlplane.scaling.group import Group, read_group
 from controlplane.scaling.hold import draining, enough, hot_partition, no_members, stuck
 from controlplane.scaling.sizing import Sized, consumers, largest_step, whole
@@ -27,9 +28,8 @@ def advise(history: History, parameters: ConsumerLag, inventory: Inventory, pric
     held = no_members(group) or stuck(group) or draining(group)
     if held is not None:
         return held
-    hot = group.brokers.hot(parameters)
-    if hot:
-        return broker_bound(group, hot, prices)
+    if group.brokers.hot:
+        return broker_bound(group, prices)
     if group.per_consumer <= 0:
         raise AdviceError(
             f"consumer group {group.shown} read nothing in the {format_duration(parameters.rate_over)} before, so what "
@@ -177,7 +177,7 @@ def _survives(group: Group, count: int, active: int) -> tuple[Survival, ...]:
         left = (count - whole(count / zones)) * group.per_consumer
         reason = f"the others read {left:,.0f} of {produce:,.0f} messages/s"
         zone = Survival(loss="one zone", ok=left >= produce, reason=reason)
-    return (group.loss_of_consumer(active), zone, group.brokers.survival(0, group.parameters))
+    return (group.loss_of_consumer(active), zone, *losses(group.brokers, group.parameters.brokers(), 0)[:1])
 
 
 def _consumer_line(group: Group, count: int, prices: PriceBook) -> CostLine:

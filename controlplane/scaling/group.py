@@ -9,19 +9,18 @@ import polars as pl
 from controlplane.burrow import KEYS, STUCK, LagStatus, group_status, lag_status
 from controlplane.history import History, ms
 from controlplane.model.base import Condition
-from controlplane.model.commands import command, quote
 from controlplane.model.labels import printable
 from controlplane.model.methods import ConsumerLag
 from controlplane.model.recommendations import Evidence, Survival
 from controlplane.model.resources import Inventory
 from controlplane.model.time import format_duration, human_duration
 from controlplane.model.units import many
-from controlplane.scaling.brokers import Brokers, brokers_of, read_brokers
+from controlplane.scaling.brokers import Cluster, bootstrap, brokers_of, read_cluster
 from controlplane.scaling.demand import COMMITTED, LAG, LOG_END, SIGNALS, Demand, Flows, measure, read_flows
+from controlplane.scaling.reassignment import Kafka
 
 MEMBERS = "kafka.consumer.members"
 PARTITIONS = "kafka.topic.partitions"
-_KAFKA_PORT = 9092
 _WORST = 5
 
 
@@ -42,7 +41,7 @@ class Group:
     """topic and its number of partitions."""
     status: pl.DataFrame
     """topic, partition, status and lag, worst first."""
-    brokers: Brokers
+    brokers: Cluster
     bootstrap: str
     """The brokers' addresses, quoted for a shell."""
 
@@ -135,7 +134,7 @@ class Group:
             )
             for row in self.status.head(_WORST).iter_rows(named=True)
         )
-        return (self.history.told(), *rates, *partitions, *self.brokers.evidence(self.history, self.parameters))
+        return (self.history.told(), *rates, *partitions, *self.brokers.evidence())
 
     def describe_command(self) -> str:
         """Shows members, offsets and lag of the group."""
@@ -143,7 +142,7 @@ class Group:
 
     def kafka(self, tool: str, *arguments: str) -> str:
         """A command of Kafka's own tools against this cluster."""
-        return f"{tool} --bootstrap-server={self.bootstrap} {command(arguments)}"
+        return Kafka(self.bootstrap).run(tool, *arguments)
 
     def drained_in(self, consumers: int) -> timedelta | None:
         """Until that many consumers have worked the backlog off; None where they can't keep up."""
@@ -206,7 +205,7 @@ def read_group(history: History, inventory: Inventory, parameters: ConsumerLag) 
     moving = flows.without(stuck.select(KEYS)) if stuck.height else flows
     empty = moving.lag_now(history.at_ms).is_empty()
     demand = Demand(0.0, 0.0, 0.0) if empty else measure(moving, history.at_ms, ms(p.rate_over), ms(p.minimum_history))
-    brokers = read_brokers(history, inventory, p)
+    brokers = _brokers(history, inventory, p)
     return Group(
         name=name,
         parameters=p,
@@ -220,7 +219,7 @@ def read_group(history: History, inventory: Inventory, parameters: ConsumerLag) 
         topics=topics,
         status=status,
         brokers=brokers,
-        bootstrap=_bootstrap(history, inventory, p),
+        bootstrap=bootstrap(brokers_of(inventory, history.alert.platform, p.broker_role), p.bootstrap_server),
     )
 
 
@@ -245,11 +244,11 @@ def _threshold(history: History) -> float | None:
     return threshold if threshold > 0 else None
 
 
-def _bootstrap(history: History, inventory: Inventory, p: ConsumerLag) -> str:
-    if p.bootstrap_server:
-        return quote(p.bootstrap_server)
-    brokers = brokers_of(inventory, history.alert.platform, p.broker_role)
-    hosts = [broker.host or broker.id for broker in brokers]
-    if not hosts:
-        return '"$KAFKA_BOOTSTRAP_SERVERS"'
-    return quote(",".join(f"{host}:{_KAFKA_PORT}" for host in sorted(set(hosts))[:3]))
+def _brokers(history: History, inventory: Inventory, p: ConsumerLag) -> Cluster:
+    """The group's brokers: those of the cluster that the alert names, else all of the platform."""
+    found = brokers_of(inventory, history.alert.platform, p.broker_role)
+    name = history.alert.labels.get("cluster") or next((broker.cluster for broker in found if broker.cluster), "")
+    own = tuple(broker for broker in found if broker.cluster == name)
+    one = own if own and (len(own) == len(found) or "cluster" in history.alert.labels) else found
+    named = name if one is own else ""
+    return read_cluster(history, inventory, p.brokers(), named or history.alert.platform, one)

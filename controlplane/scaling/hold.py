@@ -11,6 +11,7 @@ from controlplane.model.prices import free_line
 from controlplane.model.recommendations import Proposal, Rejected, Stage, total
 from controlplane.model.time import human_duration
 from controlplane.model.units import many
+from controlplane.scaling.broker_loss import losses
 from controlplane.scaling.group import Group
 from controlplane.scaling.sizing import Sized
 
@@ -130,7 +131,7 @@ def _investigate(
         stages=stages,
         cost=total((free_line("No change of size"),), group.do_nothing()),
         gain="No capacity is added",
-        survives=(group.loss_of_consumer(group.active), group.brokers.survival(0, group.parameters)),
+        survives=(group.loss_of_consumer(group.active), *losses(group.brokers, group.parameters.brokers(), 0)[:1]),
         time_to_effect=takes,
         commands=(
             group.describe_command(),

@@ -35,6 +35,12 @@ def largest_step(current: int, step: Step) -> int:
     return max(percent, current + (step.count or 0))
 
 
+def smallest_step(current: int, step: Step) -> int:
+    """The size that one step down may reach from `current`: the smaller of percent and count (HPA, policy Max)."""
+    percent = current if step.percent is None else math.trunc(current * max(0.0, 1 - step.percent / 100) + _ROUNDING)
+    return max(0, min(percent, current - (step.count or 0)))
+
+
 def consumers(
     *,
     required: float,
@@ -101,9 +107,10 @@ def consumers(
     return Sized(count, wanted, short, tuple(stages))
 
 
-def brokers_to_add(utilisation: Sequence[float], threshold: float) -> int:
-    """Cruise Control's ceil((utilisation − allowed capacity) ÷ (capacity of a broker × threshold)), at least 0.
+def brokers_needed(load: float, allowed: float, each: float) -> int:
+    """Cruise Control's ceil((utilisation − allowed capacity) ÷ (capacity of a broker × threshold)).
 
-    `utilisation` is that of every broker as a share of its capacity; the allowed capacity is `threshold` of each.
+    `allowed` is the capacity of all brokers × threshold and `each` that of one × threshold, in the unit of the load.
+    Below 0 so many brokers are more than the load takes.
     """
-    return max(0, whole((math.fsum(utilisation) - len(utilisation) * threshold) / threshold))
+    return whole((load - allowed) / each)

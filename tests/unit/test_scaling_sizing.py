@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controlplane.model.methods import ConsumerLag, Step
-from controlplane.scaling.sizing import Sized, brokers_to_add, consumers, largest_step, whole
+from controlplane.scaling.sizing import Sized, brokers_needed, consumers, largest_step, smallest_step, whole
 
 
 def sized(required: float, current: int = 4, partitions: int = 100, **parameters: object) -> Sized:
@@ -125,20 +125,36 @@ def test_the_smallest_demand_of_the_window_counts_upwards(before: tuple[float, .
 
 
 @pytest.mark.parametrize(
-    ("utilisation", "threshold", "expected"),
+    ("load", "brokers", "threshold", "expected"),
     [
-        ([0.7, 0.7, 0.7], 0.7, 0),
-        ([0.71, 0.69, 0.70], 0.7, 0),
-        ([0.71, 0.7, 0.7], 0.7, 1),
-        ([0.9, 0.9, 0.9], 0.7, 1),
-        ([0.95, 0.95, 0.96], 0.7, 2),
-        ([1.0] * 6, 0.6, 4),
-        ([0.9, 0.1, 0.1], 0.7, 0),
-        ([], 0.7, 0),
+        (2.1, 3, 0.7, 0),
+        (2.11, 3, 0.7, 1),
+        (2.7, 3, 0.7, 1),
+        (2.8, 3, 0.7, 1),  # exactly four brokers at 70 %
+        (2.81, 3, 0.7, 2),
+        (6.0, 6, 0.6, 4),
+        (1.41, 3, 0.7, 0),  # one less would be above
+        (1.4, 3, 0.7, -1),
+        (0.0, 3, 0.7, -3),
     ],
 )
-def test_brokers_by_cruise_control(utilisation: list[float], threshold: float, expected: int) -> None:
-    assert brokers_to_add(utilisation, threshold) == expected
+def test_brokers_by_cruise_control(load: float, brokers: int, threshold: float, expected: int) -> None:
+    assert brokers_needed(load, brokers * threshold, threshold) == expected
+
+
+@pytest.mark.parametrize(
+    ("current", "step", "expected"),
+    [
+        (10, Step(count=1), 9),
+        (10, Step(percent=25), 7),
+        (10, Step(percent=25, count=1), 7),
+        (10, Step(percent=5, count=1), 9),
+        (10, Step(percent=200), 0),
+        (3, Step(count=5), 0),
+    ],
+)
+def test_the_largest_step_down(current: int, step: Step, expected: int) -> None:
+    assert smallest_step(current, step) == expected
 
 
 sizes = st.integers(1, 300)
@@ -186,7 +202,7 @@ def test_limits_always_hold(
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30), st.floats(0.1, 1))
 def test_enough_brokers_are_added_and_not_one_too_many(utilisation: list[float], threshold: float) -> None:
-    add = brokers_to_add(utilisation, threshold)
-    load, count = sum(utilisation), len(utilisation)
-    assert load / (count + add) <= threshold + 1e-6
-    assert add == 0 or load / (count + add - 1) > threshold - 1e-6
+    load, count = math.fsum(utilisation), len(utilisation)
+    after = count + brokers_needed(load, count * threshold, threshold)
+    assert load <= after * threshold + 1e-6
+    assert load > (after - 1) * threshold - 1e-6

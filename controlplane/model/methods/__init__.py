@@ -6,11 +6,14 @@ Every default that no source gives is this house's and says so; a pack overrides
 from typing import Any, Literal
 
 from controlplane.model.methods.base import Bytes, Parameters, Step, parse_bytes
+from controlplane.model.methods.brokers import BrokerLoad, Brokers
 from controlplane.model.methods.failover import Load, Primary, Zone
 from controlplane.model.methods.scaling import ConsumerLag, Placement, StorageGrowth
 
 __all__ = [
     "PARAMETERS",
+    "BrokerLoad",
+    "Brokers",
     "Bytes",
     "ConsumerLag",
     "FailoverMethod",
@@ -28,13 +31,14 @@ __all__ = [
     "parse_bytes",
 ]
 
-ScalingMethod = Literal["consumer_lag", "storage_growth", "placement"]
-ScalingParameters = ConsumerLag | StorageGrowth | Placement
+ScalingMethod = Literal["consumer_lag", "brokers", "storage_growth", "placement"]
+ScalingParameters = ConsumerLag | Brokers | StorageGrowth | Placement
 FailoverMethod = Literal["primary", "zone"]
 FailoverParameters = Primary | Zone
 
 PARAMETERS: dict[str, type[Parameters]] = {
     "consumer_lag": ConsumerLag,
+    "brokers": Brokers,
     "storage_growth": StorageGrowth,
     "placement": Placement,
     "primary": Primary,

@@ -7,6 +7,7 @@ from pydantic import Field, Strict
 
 from controlplane.model.commands import Argv, template, templates
 from controlplane.model.methods.base import Bytes, Fraction, Parameters, Positive, PriceId, Rate, Step
+from controlplane.model.methods.brokers import DISK, BrokerLoad, Brokers
 from controlplane.model.time import Duration
 
 
@@ -14,7 +15,7 @@ class ConsumerLag(Parameters):
     """`consumer_lag`: why a consumer group is behind, and how many consumers, partitions or brokers it takes.
 
     Reads kafka.consumer.lag, kafka.consumer.offset, kafka.partition.offset, kafka.consumer.members,
-    kafka.topic.partitions and, where known, system.cpu.utilization and system.network.utilization of the brokers.
+    kafka.topic.partitions and, where known, what the method `brokers` reads of the brokers.
     """
 
     drain_within: Positive = timedelta(minutes=30)
@@ -57,7 +58,10 @@ class ConsumerLag(Parameters):
     """Role of the brokers in the inventory; resources of kind broker count too."""
     broker_cpu_limit: Fraction = 0.7
     broker_network_limit: Fraction = 0.8
-    """Utilisation above which the brokers are the limit (Cruise Control: CPU 0.7, network 0.8)."""
+    broker_disk_limit: Fraction = 0.8
+    """Utilisation above which the brokers are the limit (Cruise Control: CPU 0.7, network and disk 0.8)."""
+    broker_mountpoint: str | None = None
+    """File system of the log directories, such as /data; absent = the fullest one of a broker counts."""
     broker_rate: Rate | None = None
     """Documented capacity that one broker adds, messages per second."""
     broker_price: PriceId | None = None
@@ -65,6 +69,7 @@ class ConsumerLag(Parameters):
     """Until an added broker carries its share."""
     broker_maximum: Annotated[int, Strict(), Field(ge=1)] | None = None
     replication_factor: Annotated[int, Strict(), Field(ge=1)] = 3
+    min_insync: Annotated[int, Strict(), Field(ge=1)] = 2
     bootstrap_server: str | None = None
     """For the commands; absent = the brokers of the inventory at port 9092."""
     scale_command: Annotated[Argv, template("group", "count")] = (
@@ -76,9 +81,26 @@ class ConsumerLag(Parameters):
 
     def reads(self) -> tuple[str, ...]:
         """See Parameters."""
-        kafka = ("consumer.lag", "consumer.offset", "consumer.members", "partition.offset", "topic.partitions")
-        brokers = ("system.cpu.utilization", "system.network.utilization")
-        return (*(f"kafka.{name}" for name in kafka), *brokers)
+        own = ("kafka.consumer.lag", "kafka.consumer.offset", "kafka.consumer.members")
+        return (*own, *self.brokers().reads())
+
+    def brokers(self) -> Brokers:
+        """The brokers' side of the question, as the method `brokers` takes it."""
+        where = {} if self.broker_mountpoint is None else {"mountpoint": self.broker_mountpoint}
+        return Brokers(
+            role=self.broker_role,
+            loads=(
+                BrokerLoad(signal="system.cpu.utilization", limit=self.broker_cpu_limit),
+                BrokerLoad(signal="system.network.utilization", limit=self.broker_network_limit),
+                BrokerLoad(signal=DISK, limit=self.broker_disk_limit, where=where),
+            ),
+            replication_factor=self.replication_factor,
+            min_insync=min(self.min_insync, self.replication_factor),
+            maximum=self.broker_maximum,
+            price=self.broker_price,
+            start=self.broker_start,
+            bootstrap_server=self.bootstrap_server,
+        )
 
 
 class StorageGrowth(Parameters):

@@ -4,16 +4,17 @@ from collections.abc import Callable
 from typing import Any
 
 from controlplane.history import History
-from controlplane.model.methods import ConsumerLag, Fleet, Placement, StorageGrowth
+from controlplane.model.methods import Brokers, ConsumerLag, Fleet, Placement, StorageGrowth
 from controlplane.model.prices import PriceBook
 from controlplane.model.recommendations import Proposal
 from controlplane.model.resources import Inventory
-from controlplane.scaling import consumer_lag, fleet, placement, storage_growth
+from controlplane.scaling import broker_advice, consumer_lag, fleet, placement, storage_growth
 
 __all__ = ["METHODS"]
 
 METHODS: dict[type, Callable[[History, Any, Inventory, PriceBook], Proposal]] = {
     ConsumerLag: consumer_lag.advise,
+    Brokers: broker_advice.advise,
     StorageGrowth: storage_growth.advise,
     Placement: placement.advise,
     Fleet: fleet.advise,

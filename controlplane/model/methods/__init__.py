@@ -6,12 +6,15 @@ Every default that no source gives is this house's and says so; a pack overrides
 from typing import Any, Literal
 
 from controlplane.model.methods.base import Bytes, Parameters, Step, parse_bytes
+from controlplane.model.methods.brokers import BrokerLoad, Brokers
 from controlplane.model.methods.failover import Load, Primary, Zone
 from controlplane.model.methods.fleet import Fleet
 from controlplane.model.methods.scaling import ConsumerLag, Placement, StorageGrowth
 
 __all__ = [
     "PARAMETERS",
+    "BrokerLoad",
+    "Brokers",
     "Bytes",
     "ConsumerLag",
     "FailoverMethod",
@@ -30,13 +33,14 @@ __all__ = [
     "parse_bytes",
 ]
 
-ScalingMethod = Literal["consumer_lag", "storage_growth", "placement", "fleet"]
-ScalingParameters = ConsumerLag | StorageGrowth | Placement | Fleet
+ScalingMethod = Literal["consumer_lag", "brokers", "storage_growth", "placement", "fleet"]
+ScalingParameters = ConsumerLag | Brokers | StorageGrowth | Placement | Fleet
 FailoverMethod = Literal["primary", "zone"]
 FailoverParameters = Primary | Zone
 
 PARAMETERS: dict[str, type[Parameters]] = {
     "consumer_lag": ConsumerLag,
+    "brokers": Brokers,
     "storage_growth": StorageGrowth,
     "placement": Placement,
     "fleet": Fleet,

@@ -132,7 +132,16 @@ class Proposal(Model):
     """A recommendation as a sizing or failover method returns it, before it has an id, version and status."""
 
     kind: Literal[
-        "scale_out", "scale_in", "resize", "failover", "rebalance", "migrate", "add_storage", "shard", "investigate"
+        "scale_out",
+        "scale_in",
+        "resize",
+        "failover",
+        "repair",
+        "rebalance",
+        "migrate",
+        "add_storage",
+        "shard",
+        "investigate",
     ]
     target: str
     """What is changed, such as `consumer group billing` or `volume kafka-broker-2:/data`."""

@@ -12,6 +12,7 @@ _RANK = {
     "migrate": 2,
     "rebalance": 1,
     "investigate": 1,
+    "repair": 0,
     "resize": 0,
     "scale_in": 0,
 }
@@ -33,7 +34,8 @@ def contender(new: Recommendation, known: Iterable[Recommendation]) -> Recommend
 def prevails(new: Recommendation, standing: Recommendation) -> bool:
     """Whether a new recommendation takes the place of the one that stands.
 
-    Failover beats growing, growing beats moving, anything beats shrinking; of two that grow, the larger wins; of equal
+    Failover beats growing, growing beats moving, anything beats shrinking, and a standby that is repaired gives
+    way to what its primary's loss asks for; of two that grow, the larger wins; of equal
     ones the first stays.
     """
     ranks = _RANK[new.proposal.kind], _RANK[standing.proposal.kind]

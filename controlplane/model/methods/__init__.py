@@ -9,6 +9,7 @@ from controlplane.model.methods.base import Bytes, Parameters, Step, parse_bytes
 from controlplane.model.methods.brokers import BrokerLoad, Brokers
 from controlplane.model.methods.failover import Load, Primary, Zone
 from controlplane.model.methods.fleet import Fleet
+from controlplane.model.methods.readiness import Standby
 from controlplane.model.methods.scaling import ConsumerLag, Placement, StorageGrowth
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Primary",
     "ScalingMethod",
     "ScalingParameters",
+    "Standby",
     "Step",
     "StorageGrowth",
     "Zone",
@@ -35,8 +37,8 @@ __all__ = [
 
 ScalingMethod = Literal["consumer_lag", "brokers", "storage_growth", "placement", "fleet"]
 ScalingParameters = ConsumerLag | Brokers | StorageGrowth | Placement | Fleet
-FailoverMethod = Literal["primary", "zone"]
-FailoverParameters = Primary | Zone
+FailoverMethod = Literal["primary", "zone", "standby"]
+FailoverParameters = Primary | Zone | Standby
 
 PARAMETERS: dict[str, type[Parameters]] = {
     "consumer_lag": ConsumerLag,
@@ -46,6 +48,7 @@ PARAMETERS: dict[str, type[Parameters]] = {
     "fleet": Fleet,
     "primary": Primary,
     "zone": Zone,
+    "standby": Standby,
 }
 """Method → the model of its parameters."""
 

@@ -37,6 +37,8 @@ class Capacity(Model):
 
 _CAPACITY_OF = {
     "system.cpu.usage": "cores",
+    "hypervisor.vcpu.allocated": "cores",
+    "hypervisor.memory.allocated": "memory_bytes",
     "system.memory.usage": "memory_bytes",
     "system.filesystem.usage": "disk_bytes",
     "system.network.throughput": "network_bits_per_second",

@@ -175,7 +175,7 @@ def _by_cell(rows: pl.DataFrame) -> pl.DataFrame:
         )
         .filter(pl.col("here") > 0)
         .select(SHARES.names())
-        .cast(dict(SHARES))
+        .cast(SHARES)
     )
 
 

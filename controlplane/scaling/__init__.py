@@ -4,11 +4,20 @@ from collections.abc import Callable
 from typing import Any
 
 from controlplane.history import History
-from controlplane.model.methods import Brokers, ConsumerLag, Fleet, Placement, StorageGrowth
+from controlplane.model.methods import Brokers, ConsumerLag, Fleet, Ladder, Placement, Reserve, RightSize, StorageGrowth
 from controlplane.model.prices import PriceBook
 from controlplane.model.recommendations import Proposal
 from controlplane.model.resources import Inventory
-from controlplane.scaling import broker_advice, consumer_lag, fleet, placement, storage_growth
+from controlplane.scaling import (
+    broker_advice,
+    consumer_lag,
+    fleet,
+    ladder,
+    placement,
+    reserve,
+    right_size,
+    storage_growth,
+)
 
 __all__ = ["METHODS"]
 
@@ -16,7 +25,10 @@ METHODS: dict[type, Callable[[History, Any, Inventory, PriceBook], Proposal]] = 
     ConsumerLag: consumer_lag.advise,
     Brokers: broker_advice.advise,
     StorageGrowth: storage_growth.advise,
+    Reserve: reserve.advise,
     Placement: placement.advise,
     Fleet: fleet.advise,
+    RightSize: right_size.advise,
+    Ladder: ladder.advise,
 }
 """Model of the parameters → the method; AdviceError says what is missing where the inputs don't allow a proposal."""

@@ -9,6 +9,9 @@ from controlplane.model.methods.base import Bytes, Parameters, Step, parse_bytes
 from controlplane.model.methods.brokers import BrokerLoad, Brokers
 from controlplane.model.methods.failover import Load, Primary, Zone
 from controlplane.model.methods.fleet import Fleet
+from controlplane.model.methods.ladder import Ladder
+from controlplane.model.methods.reserve import Lag, Reserve
+from controlplane.model.methods.right_size import RightSize
 from controlplane.model.methods.readiness import Standby
 from controlplane.model.methods.scaling import ConsumerLag, Placement, StorageGrowth
 
@@ -21,10 +24,14 @@ __all__ = [
     "FailoverMethod",
     "FailoverParameters",
     "Fleet",
+    "Ladder",
+    "Lag",
     "Load",
     "Parameters",
     "Placement",
     "Primary",
+    "Reserve",
+    "RightSize",
     "ScalingMethod",
     "ScalingParameters",
     "Standby",
@@ -35,8 +42,10 @@ __all__ = [
     "parse_bytes",
 ]
 
-ScalingMethod = Literal["consumer_lag", "brokers", "storage_growth", "placement", "fleet"]
-ScalingParameters = ConsumerLag | Brokers | StorageGrowth | Placement | Fleet
+ScalingMethod = Literal[
+    "consumer_lag", "brokers", "storage_growth", "placement", "fleet", "ladder", "right_size", "reserve"
+]
+ScalingParameters = ConsumerLag | Brokers | StorageGrowth | Placement | Fleet | Ladder | RightSize | Reserve
 FailoverMethod = Literal["primary", "zone", "standby"]
 FailoverParameters = Primary | Zone | Standby
 
@@ -46,6 +55,9 @@ PARAMETERS: dict[str, type[Parameters]] = {
     "storage_growth": StorageGrowth,
     "placement": Placement,
     "fleet": Fleet,
+    "ladder": Ladder,
+    "right_size": RightSize,
+    "reserve": Reserve,
     "primary": Primary,
     "zone": Zone,
     "standby": Standby,

@@ -58,6 +58,7 @@ ANSWERS = {
     "catalyst-hybrid-storage-growth": "storage_growth",
     "datalyptica-storage-growth": "storage_growth",
     "absmach-storage-growth": "storage_growth",
+    "absmach-ladder": "ladder",
     "prism-storage-growth": "storage_growth",
     "prism-cross-az-placement": "placement",
     "catalyst-postgresql-failover": "primary",

@@ -271,7 +271,5 @@ def _instead(load: Load) -> Rejected:
             option="A faster NIC in each broker", reason=f"{half}; {stop}, and the price book has no price of it"
         )
     if _CPU in load.signal:
-        return Rejected(
-            option="Larger servers", reason=f"{half}; all {stop.removeprefix('every ')}, one after the other"
-        )
+        return Rejected(option="Larger servers", reason=f"{half}; {stop}, one after the other")
     return Rejected(option="Larger servers", reason="what one broker carries is documented for this size alone")

@@ -46,52 +46,68 @@ def count(cluster: Cluster, p: Brokers) -> Count:
     Sources: Cruise Control's CapacityGoal for the formula, its GoalUtils for the clamp to alive − max RF, AWS Auto
     Scaling for the cooldown and for capacity that is under way.
     """
-    stages: list[Stage] = []
+    stages = _Stages()
+    low = shrinks(cluster)
+    loads = cluster.loads if low else (cluster.hot or cluster.loads)
+    found = [stages(f"raw {load.signal}", _raw(load, load.total), None, _formula(load, load.total)) for load in loads]
+    wanted = change = stages("largest", max(found), None, "the resource that takes most brokers decides")
+    limit = None
+    if change > 0:
+        change, limit = _grown(cluster, p, change, stages)
+    elif change < 0 and not low:
+        change = stages("direction", 0, "the alert isn't about idle brokers", "only an alert with < takes them away")
+    elif change < 0:
+        change, limit = _shrunk(cluster, p, change, stages)
+    there = many(cluster.count, "broker")
+    stages("clamped", cluster.count + change, limit, f"brokers after the change; {there} are there")
+    return Count(change, wanted, tuple(stages.told))
 
-    def stage(name: str, value: int, limit: str | None, reason: str) -> int:
-        stages.append(Stage(name=name, value=value, limit=limit, reason=reason))
+
+class _Stages:
+    def __init__(self) -> None:
+        self.told: list[Stage] = []
+
+    def __call__(self, name: str, value: int, limit: str | None, reason: str) -> int:
+        self.told.append(Stage(name=name, value=value, limit=limit, reason=reason))
         return value
 
-    loads = cluster.loads if shrinks(cluster) else (cluster.hot or cluster.loads)
-    found = [stage(f"raw {load.signal}", _raw(load, load.total), None, _formula(load, load.total)) for load in loads]
-    wanted = change = stage("largest", max(found), None, "the resource that takes most brokers decides")
-    if not shrinks(cluster):
-        limit = "the alert isn't about idle brokers" if change < 0 else None
-        change = stage("direction", max(0, change), limit, "brokers are taken away for an alert with < alone")
-    elif change < 0:
-        peak = min(0, max(_raw(load, load.peak) for load in loads))
-        window = human_duration(p.stabilise_removal)
-        limit = f"largest load within {window}" if peak > change else None
-        change = stage("stabilised", peak, limit, f"the largest load within {window} counts downwards")
 
-    if change > 0:
-        coming = _under_way(cluster)
-        limit = f"{many(coming, 'broker')} under way" if coming else None
-        change = stage("under way", max(0, change - coming), limit, "added already, and not in the inventory yet")
-        reach = largest_step(cluster.count, p.max_step) - cluster.count
-        limit = f"one step from {cluster.count} reaches {cluster.count + reach}" if change > reach else None
-        change = stage("rate-limited", min(change, reach), limit, "the largest change at once")
-        room = change if p.maximum is None else max(0, p.maximum - cluster.count)
-        limit = f"at most {p.maximum} brokers" if change > room else None
-        change = min(change, room)
-    elif change < 0:
-        held = _held(cluster, p)
-        change = stage("held", 0 if held else change, held, "nothing is taken away while something moves or is missing")
-        reach = smallest_step(cluster.count, p.max_removal) - cluster.count
-        limit = f"one step from {cluster.count} reaches {cluster.count + reach}" if change < reach else None
-        change = stage("rate-limited", max(change, reach), limit, "the largest change at once")
-        floor, why = _floor(cluster, p)
-        room = min(0, max(floor - cluster.count, cluster.replication_factor - cluster.count))
-        limit = why if change < room else None
-        change = max(change, room)
-        carried, lost = _carried(cluster, p, change)
-        limit, change = (lost or limit), carried
+def _grown(cluster: Cluster, p: Brokers, change: int, stages: _Stages) -> tuple[int, str | None]:
+    """Brokers to add, and the last limit on them."""
+    coming = _under_way(cluster)
+    if coming:
+        limit = f"{many(coming, 'broker')} under way"
+        change = stages("under way", max(0, change - coming), limit, "added already, and not in the inventory yet")
+    reach = largest_step(cluster.count, p.max_step) - cluster.count
+    bit = f"one step from {cluster.count} reaches {cluster.count + reach}" if change > reach else None
+    change = stages("rate-limited", min(change, reach), bit, "the largest change at once")
+    least, why = _floor(cluster, p)
+    if 0 < change < least - cluster.count:
+        change, bit = least - cluster.count, why
     else:
-        limit = None
-    stage(
-        "clamped", cluster.count + change, limit, f"brokers after the change; {many(cluster.count, 'broker')} are there"
-    )
-    return Count(change, wanted, tuple(stages))
+        bit = None
+    if p.maximum is not None and cluster.count + change > p.maximum:
+        return max(0, p.maximum - cluster.count), f"at most {p.maximum} brokers"
+    return change, bit
+
+
+def _shrunk(cluster: Cluster, p: Brokers, change: int, stages: _Stages) -> tuple[int, str | None]:
+    """Brokers to take away (negative), and the last limit on them."""
+    peak = min(0, max(_raw(load, load.peak) for load in cluster.loads))
+    window = human_duration(p.stabilise_removal)
+    limit = f"largest load within {window}" if peak > change else None
+    change = stages("stabilised", peak, limit, f"the largest load within {window} counts downwards")
+    held = _held(cluster, p)
+    if held:
+        change = stages("held", 0, held, "nothing is taken away while something moves or isn't known")
+    reach = smallest_step(cluster.count, p.max_removal) - cluster.count
+    limit = f"one step from {cluster.count} reaches {cluster.count + reach}" if change < reach else None
+    change = stages("rate-limited", max(change, reach), limit, "the largest change at once")
+    least, why = _floor(cluster, p)
+    room = min(0, least - cluster.count)
+    bit = why if change < room else None
+    change, lost = _carried(cluster, p, max(change, room))
+    return change, lost or bit
 
 
 def _raw(load: Load, total: float) -> int:

@@ -79,7 +79,7 @@ def _zone(cluster: Cluster, p: Brokers, change: int) -> Survival:
     factor = cluster.replication_factor
     # Rack awareness spreads the replicas over the zones as evenly as they go.
     kept = factor - max(-(-factor // len(zones)), factor - left)
-    copies = f"at least {kept} of {factor} replicas are left on {many(left, 'broker')} where racks are set"
+    copies = f"with racks set at least {kept} of {factor} replicas are left on {many(left, 'broker')}"
     if kept < p.min_insync:
         return Survival(loss=loss, ok=False, reason=f"{copies}, fewer than min.insync.replicas {p.min_insync}")
     return _carried(cluster, change - zones[worst], loss, copies, peak=change < 0)
@@ -92,5 +92,5 @@ def _carried(cluster: Cluster, change: int, loss: str, copies: str, *, peak: boo
         return Survival(loss=loss, ok=None, reason=f"{copies}; their load isn't measured")
     worst = max(moving, key=lambda load: load.shared_by(change, peak=peak))
     share = worst.shared_by(change, peak=peak)
-    at = "at most " if peak else ""
-    return Survival(loss=loss, ok=share <= 1, reason=f"{copies} at {at}{share * 100:.0f} % of {worst.signal}")
+    reason = f"{copies} at {share * 100:.0f} % of {worst.signal}{' at its peak' if peak else ''}"
+    return Survival(loss=loss, ok=share <= 1, reason=reason)

@@ -60,7 +60,7 @@ def plan(
     first.append(
         PlanStep(
             do=f"Have Kafka propose an assignment over {told}",
-            before=(_replicas(cluster), "no other reassignment runs"),
+            before=(_replicas(cluster), "no other reassignment runs", *_peaks(cluster, p, change)),
             commands=(
                 *(() if known else (f"# set BROKER_IDS to the ids of {told}, such as 1,2,3,4",)),
                 kafka.run("kafka-topics.sh", "--describe", "--under-replicated-partitions"),
@@ -94,7 +94,7 @@ def plan(
         first.append(
             PlanStep(
                 do=f"Stop {many(len(leaving), 'broker')}",
-                before=("kafka-log-dirs.sh shows no partition on them", "none is a controller of the quorum"),
+                before=("kafka-log-dirs.sh shows no partition there", "it is no controller of the quorum"),
                 commands=(
                     kafka.run("kafka-log-dirs.sh", "--describe"),
                     *(
@@ -114,6 +114,18 @@ def undo(kafka: Kafka, p: Brokers, change: int, leaving: Sequence[Resource]) -> 
     begun = tuple(command(["ssh", "--", broker.host or broker.id, "sudo systemctl start kafka"]) for broker in leaving)
     ended = (f"# when it is complete, stop the {many(change, 'broker')} that came",) if change > 0 else ()
     return (*begun, back, verified, *ended)
+
+
+def _peaks(cluster: Cluster, p: Brokers, change: int) -> tuple[str, ...]:
+    """What has to be true of the days that nobody has looked at here."""
+    if change >= 0:
+        return ()
+    worst = max(cluster.loads, key=lambda load: load.shared_by(change, peak=True) / load.spec.limit)
+    return (
+        f"no hour of the last month was much busier than the last {human_duration(p.stabilise_removal)}: their peak of "
+        f"{worst.signal} is {worst.shared_by(change, peak=True) * 100:.0f} % of what stays, and "
+        f"{worst.spec.limit * 100:g} % are allowed",
+    )
 
 
 def _replicas(cluster: Cluster) -> str:

@@ -8,6 +8,7 @@ from typing import Literal
 import polars as pl
 
 from controlplane.frames import Samples, digest, in_order
+from controlplane.model.alerts import Alert
 from controlplane.model.errors import AdviceError
 from controlplane.model.labels import printable
 from controlplane.model.payloads import AlertFacts
@@ -30,6 +31,8 @@ class History:
     at: datetime
     decided: tuple[Recommendation, ...] = ()
     """What was executed on the platform within the last day, and what is approved; oldest decision first."""
+    firing: tuple[Alert, ...] = ()
+    """What else fires on the platform, or is without data."""
 
     @property
     def at_ms(self) -> int:
@@ -82,6 +85,18 @@ class History:
             .agg(folded)
             .sort(*labels, "ts")
         )
+
+    def series(self, signal: str, *labels: str) -> pl.DataFrame:
+        """sid and one column a label (`""` = absent) of each series of a signal, chosen as in `of`."""
+        decoded = pl.col("labels").str.json_decode(pl.Struct(dict.fromkeys(labels, pl.String))).alias("label")
+        named = [pl.col("label").struct.field(name).fill_null("").alias(name) for name in labels]
+        return self._series(signal).with_columns(decoded).select("sid", *named)
+
+    def rows(self, sids: pl.Series, within: timedelta | None = None) -> pl.DataFrame:
+        """sid, ts and value of series: the samples that `of` takes, unfolded and in no order."""
+        value = pl.col("value")
+        kept = pl.col("sid").is_in(sids.implode()) & value.is_finite() & (value.abs() < _IMPLAUSIBLE)
+        return self._rows(within).filter(kept)
 
     def latest(
         self,

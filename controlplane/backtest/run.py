@@ -70,10 +70,10 @@ class Run:
         )
         steps = steps_of(samples.coverage, self._feed.step_ms)["ts"].to_list()
         changes = alert_drafts(self.policy.placed, evaluation.transitions, self.inventory)
-        adviser = Adviser(self.policy, self.inventory, self._feed.history, self._board.recommendations)
+        firing = self._board.alerts
+        adviser = Adviser(self.policy, self.inventory, self._feed.history, self._board.recommendations, firing)
         for draft in walk(self.policy, self._board, changes, steps, adviser):
             self._take(draft)
-        firing = self._board.alerts
         self._board.recommendations = {
             name: known for name, known in self._board.recommendations.items() if known.open or known.alert in firing
         }

@@ -18,8 +18,9 @@ from controlplane.costs.bill import (
     sums,
 )
 from controlplane.model.base import Model
+from controlplane.model.holds import Holds
 from controlplane.model.money import Money
-from controlplane.model.prices import Holds, Offer, PriceBook, Taken
+from controlplane.model.prices import Offer, PriceBook, Taken
 from controlplane.model.resources import Resource
 
 Terms = Literal["on_demand", "reserved"]

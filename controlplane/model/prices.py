@@ -8,8 +8,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from controlplane.model.base import Model, RuleId
+from controlplane.model.holds import Holds
 from controlplane.model.labels import printable
-from controlplane.model.methods.base import Bytes
 from controlplane.model.money import HOURS_PER_MONTH, MONTHS_PER_YEAR, Money, cents
 from controlplane.model.recommendations import CostLine, Price
 
@@ -35,7 +35,6 @@ _NEVER_RESERVED = {"USD/GBy.mo", "USD/GBy", "USD"}
 
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
-Some = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Standing(Model):
@@ -48,20 +47,6 @@ class Standing(Model):
     """In the unit of the price; None = not known."""
     pays_for: tuple[Name, ...] = ()
     """Roles that need no price of their own because of it, such as the volumes of a store."""
-
-
-class Holds(Model):
-    """What one thing that is bought holds."""
-
-    cores: Some | None = None
-    memory: Annotated[Bytes, Field(gt=0)] | None = None
-    disk: Annotated[Bytes, Field(gt=0)] | None = None
-
-    @model_validator(mode="after")
-    def _some(self) -> Self:
-        if self.cores is None and self.memory is None and self.disk is None:
-            raise ValueError("say what one of it holds: cores, memory or disk, such as {cores: 8, memory: 32 GBy}")
-        return self
 
 
 class Taken(Model):

@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from controlplane.model.base import Model
+from controlplane.model.holds import Holds
 from controlplane.model.money import Money
 from controlplane.model.time import Duration, Instant
 
@@ -53,6 +54,8 @@ class Price(Model):
     amount: Money | None
     reserved: Money | None = None
     """The same with a reservation, in the same unit."""
+    holds: Holds | None = None
+    """What one of it holds, where it is a size that something can have."""
     note: str = ""
     source: PriceSource
 

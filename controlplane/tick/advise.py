@@ -11,6 +11,7 @@ import polars as pl
 
 from controlplane.frames import Samples
 from controlplane.history import History
+from controlplane.model.alerts import Alert, AlertState
 from controlplane.model.errors import AdviceError
 from controlplane.model.events import Draft
 from controlplane.model.labels import short_hash
@@ -48,16 +49,23 @@ Read = Callable[[str, Collection[str], timedelta], Samples]
 class Adviser:
     """Makes the recommendation events of one step after the other.
 
-    `known` are the recommendations that decisions may depend on, as they stand at the step that is being walked.
+    `known` and `alerts` are the recommendations and alerts that decisions may depend on, as they stand at the step that
+    is being walked.
     """
 
     def __init__(
-        self, policy: Policy, inventory: Inventory, history: Read, known: Mapping[str, Recommendation]
+        self,
+        policy: Policy,
+        inventory: Inventory,
+        history: Read,
+        known: Mapping[str, Recommendation],
+        alerts: Mapping[str, Alert],
     ) -> None:
         self._policy = policy
         self._inventory = inventory
         self._read = history
         self._known = known
+        self._alerts = alerts
         self._histories: dict[tuple[str, tuple[str, ...], timedelta], Samples] = {}
 
     def _samples(self, platform: str, signals: tuple[str, ...], lookback: timedelta) -> Samples:
@@ -166,7 +174,8 @@ class Adviser:
             rows = known.samples.filter(pl.col("ts") > since, pl.col("ts") <= to_ms(at))
             series = known.series.filter(pl.col("sid").is_in(rows["sid"].unique().implode()))
             decided = self._decided(placed.platform, at)
-            history = History(facts, Samples(series, rows, known.coverage), at, decided)
+            firing = self._firing(placed.platform, facts.alert)
+            history = History(facts, Samples(series, rows, known.coverage), at, decided, firing)
             proposal = METHODS[type(parameters)](history, parameters, self._inventory, book)
         except AdviceError:
             raise
@@ -179,6 +188,14 @@ class Adviser:
     def _decided(self, platform: str, at: datetime) -> tuple[Recommendation, ...]:
         found = [one for one in self._known.values() if one.platform == platform and remembered(one, at)]
         return tuple(sorted(found, key=lambda one: (one.decided_at, one.id)))
+
+    def _firing(self, platform: str, alert: str) -> tuple[Alert, ...]:
+        found = [
+            one
+            for one in self._alerts.values()
+            if one.platform == platform and one.id != alert and one.state is not AlertState.PENDING
+        ]
+        return tuple(sorted(found, key=lambda one: one.id))
 
 
 def _tried(rule: str, alert: str, decided: Iterable[Recommendation]) -> str:

@@ -99,7 +99,7 @@ def decide(plane: ControlPlane, now: datetime) -> Decided:
     )
     steps = steps_of(window.coverage, plane.step_ms)["ts"].to_list()
     changes = alert_drafts(plane.placed, evaluation.transitions, inventory)
-    adviser = Adviser(plane, inventory, partial(_history, plane, window, end), board.recommendations)
+    adviser = Adviser(plane, inventory, partial(_history, plane, window, end), board.recommendations, board.alerts)
     made = walk(plane, board, changes, steps, adviser)
     drafts += made
     kinds: list[str] = [draft.payload.type for draft in made]

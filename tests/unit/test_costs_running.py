@@ -13,7 +13,8 @@ from controlplane.costs.amounts import Amount, add
 from controlplane.costs.bill import Bill, bill
 from controlplane.costs.compare import Way, compare, load, share, units, ways
 from controlplane.model.errors import InvalidInput
-from controlplane.model.prices import Holds, PriceBook
+from controlplane.model.holds import Holds
+from controlplane.model.prices import PriceBook
 from controlplane.model.resources import Capacity, Resource, ResourceKind
 from controlplane.telemetry.inventory_file import read_inventory
 

@@ -110,7 +110,7 @@ def answer(cluster: Cluster, p: Brokers, prices: PriceBook, server: str, told: T
         inputs=dict(told.inputs) | _inputs(cluster, p, copied),
         stages=sized.stages,
         cost=total((_line(cluster, p, change, prices),), told.do_nothing),
-        gain=_gain(cluster, change),
+        gain=_gain(cluster, p, change),
         survives=(*losses(cluster, p, change), *told.survives),
         time_to_effect=timedelta(0) if quiet else (p.start if change >= 0 else timedelta(0)) + (copied or timedelta(0)),
         commands=tuple(line for step in steps for line in step.commands)
@@ -188,17 +188,16 @@ def _where(load: Load) -> str:
     return ", ".join(printable(value, 40) for value in load.spec.where.values())
 
 
-def _gain(cluster: Cluster, change: int) -> str:
+def _gain(cluster: Cluster, p: Brokers, change: int) -> str:
     if not change:
         if not cluster.hot:
             return "No capacity is added"
         load = _decisive(cluster)
         return f"{load.signal} of the busiest broker {load.busiest * 100:.0f} % → {load.share * 100:.0f} %"
     parts = [f"{load.signal} {load.share * 100:.0f} % → {load.shared_by(change) * 100:.0f} %" for load in cluster.loads]
-    rated = next((load for load in cluster.loads if isinstance(load.spec.capacity, float)), None)
-    if rated is not None:
-        after = rated.capacity + change * rated.smallest
-        parts.append(f"{rated.capacity:,.0f} → {after:,.0f} of {rated.signal} as documented")
+    if p.rate is not None:
+        after = cluster.count + change
+        parts.append(f"{p.rate * cluster.count:,.0f} → {p.rate * after:,.0f} messages/s as documented")
     return "; ".join(parts)
 
 

@@ -203,10 +203,10 @@ def test_rates_against_the_inventory_and_against_a_documented_rate() -> None:
     }
     limited = brokers(3, limits={"kafka.broker.io": 60e6})
     # (150 − 144) ÷ 48 MB/s, and (548,000 − 144,000) ÷ 48,000 = 8.4
-    proposal = ask(samples, *limited, loads=[io, rate], max_step={"percent": 300})
+    proposal = ask(samples, *limited, loads=[io, rate], max_step={"percent": 300}, rate=60_000)
     check_complete(proposal)
     assert (stage(proposal, "raw kafka.broker.io"), after(proposal)) == (1, 12)
-    assert "180,000 → 720,000 of messaging.transaction.rate as documented" in proposal.gain
+    assert "180,000 → 720,000 messages/s as documented" in proposal.gain
     facts = alert("> 0.8", "1", deployment="dev")
     with pytest.raises(AdviceError, match="sizes what has deployment production, and the alert is about dev"):
         ask(samples, *limited, facts=facts, loads=[rate], match={"deployment": "production"})

@@ -306,7 +306,8 @@ def test_network_is_a_limit_too_and_the_larger_number_wins() -> None:
     network = hosts("system.network.utilization", 0.95, 0.95, 0.95)
     alone = ask(both(group(), network), *BROKERS, broker_network_limit=0.6)
     assert (alone.to, stage(alone, "raw system.network.utilization")) == ("5 brokers (z1 2, z2 2, z3 1)", 2)
-    wins = ask(both(group(), network, cpu(0.75, 0.75, 0.75)), *BROKERS, broker_network_limit=0.6)
+    wins = ask(both(group(), network, cpu(0.75, 0.75, 0.75)), *BROKERS, broker_network_limit=0.6, broker_rate=60_000)
+    assert "180,000 → 300,000 messages/s as documented" in wins.gain
     assert (stage(wins, "raw system.cpu.utilization"), stage(wins, "largest"), wins.to[:9]) == (1, 2, "5 brokers")
     capped = ask(both(group(), network), *BROKERS, broker_network_limit=0.6, broker_maximum=4)
     assert (capped.to[:9], limit(capped, "clamped")) == ("4 brokers", "at most 4 brokers")
@@ -415,6 +416,82 @@ def test_one_hot_partition(share: float, kind: str) -> None:
     proposal = ask(history(*series))
     check_complete(proposal)
     assert proposal.kind == kind
+
+
+# the diagnosis, at the boundaries of each answer
+
+CONSUMERS, PARTITIONS, BROKERS_, STILL, DRAINS, NOBODY = (
+    "Scale consumer group",
+    "Give billing",
+    "to the 3 of shop",
+    "stands still",
+    "is catching up",
+    "No consumer of",
+)
+
+
+@pytest.mark.parametrize(
+    ("told", "shape", "loads"),
+    [
+        # consumer-bound: fewer members than partitions, brokers idle
+        (CONSUMERS, {"members": 1, "consume": 100}, {}),
+        (CONSUMERS, {"members": 7, "consume": 700}, {}),
+        # partition-bound: a member for each partition, or more
+        (PARTITIONS, {"members": 8, "consume": 800}, {}),
+        (PARTITIONS, {"members": 9, "consume": 800}, {}),
+        # broker-bound: CPU, network or disk above the limit, whatever members and partitions are
+        (CONSUMERS, {}, {"cpu": 0.7, "network": 0.6, "filesystem": 0.8}),
+        (BROKERS_, {}, {"cpu": 0.701}),
+        (BROKERS_, {}, {"network": 0.601}),
+        (BROKERS_, {}, {"filesystem": 0.801}),
+        (BROKERS_, {"members": 8, "consume": 800}, {"cpu": 0.701}),
+        # stalled: all lag on partitions that don't move; up to the threshold on the others is fine
+        (STILL, {"stuck": {0: 5e6}, "lag": 99_995}, {}),
+        (STILL, {"stuck": {0: 5e6}, "lag": 99_995}, {"cpu": 0.9}),
+        (CONSUMERS, {"stuck": {0: 5e6}, "lag": 100_100}, {}),
+        # draining: 240,000 ÷ (1,134 − 1,000) = 1,791 s of 1,800, brokers busy or not
+        (DRAINS, {"consume": 1134}, {}),
+        (DRAINS, {"consume": 1134}, {"cpu": 0.9}),
+        (BROKERS_, {"consume": 1133}, {"cpu": 0.9}),
+        (NOBODY, {"members": 0}, {"cpu": 0.9}),
+    ],
+)
+def test_the_diagnosis_at_its_boundaries(told: str, shape: dict[str, Any], loads: dict[str, float]) -> None:
+    samples = both(group(**shape), *(hosts(f"system.{name}.utilization", *[load] * 3) for name, load in loads.items()))
+    proposal = ask(samples, *BROKERS, broker_network_limit=0.6)
+    check_complete(proposal)
+    assert told in proposal.title
+    changes = proposal.kind != "investigate"
+    assert changes is (told in {CONSUMERS, PARTITIONS, BROKERS_})
+    assert proposal.target == ("kafka cluster shop" if told == BROKERS_ else "consumer group billing")
+
+
+def test_the_file_system_of_the_log_counts_alone() -> None:
+    full = history(
+        *(
+            ("system.filesystem.utilization", {"host": f"kafka-{n}", "mountpoint": mountpoint}, steady(share))
+            for n in (1, 2, 3)
+            for mountpoint, share in (("/", 0.95), ("/data", 0.5))
+        )
+    )
+    assert ask(both(group(), full), *BROKERS, broker_mountpoint="/data").kind == "scale_out"
+    assert ask(both(group(), full), *BROKERS, broker_mountpoint="/data").target == "consumer group billing"
+    assert ask(both(group(), full), *BROKERS).target == "kafka cluster shop"
+
+
+def test_a_group_that_stopped_committing_is_not_scaled() -> None:
+    stopped: list[Series] = []
+    for number in range(4):
+        labels = {"consumer_group": GROUP, "topic": "events", "partition": str(number)}
+        committed = moving(lambda s: 1e6 + 100 * s, until=timedelta(minutes=6))
+        stopped += [
+            ("kafka.consumer.offset", labels, committed),
+            ("kafka.consumer.lag", labels, moving(lambda s: 60_000.0 + 100 * s)),
+            ("kafka.partition.offset", {"topic": "events", "partition": str(number)}, moving(lambda s: 2e6 + 100 * s)),
+        ]
+    stopped.append(("kafka.consumer.members", {"consumer_group": GROUP}, steady(2)))
+    proposal = ask(history(*stopped))
+    assert (proposal.kind, proposal.inputs["group status"]) == ("investigate", "STOP")
 
 
 # missing and doubtful inputs

@@ -70,6 +70,8 @@ class Brokers(Parameters):
     """The largest load within this time counts before a broker is taken away."""
     cooldown: Duration = timedelta(days=1)
     """No broker is taken away for so long after the cluster was changed (house)."""
+    rate: Rate | None = None
+    """Documented capacity that one broker adds, messages per second: for the gain that is told."""
     price: PriceId | None = None
     """Absent = the price that most of the brokers have in the inventory."""
     start: Duration = timedelta(hours=1)

@@ -97,6 +97,7 @@ class ConsumerLag(Parameters):
             replication_factor=self.replication_factor,
             min_insync=min(self.min_insync, self.replication_factor),
             maximum=self.broker_maximum,
+            rate=self.broker_rate,
             price=self.broker_price,
             start=self.broker_start,
             bootstrap_server=self.bootstrap_server,

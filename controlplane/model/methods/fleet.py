@@ -115,34 +115,42 @@ Absolute = Ratio | Capacity
 """Forms that name a size by themselves; they are stabilised."""
 
 
+def _group(argument: str) -> tuple[Argv, ...]:
+    name = "--auto-scaling-group-name={fleet}"
+    return (("aws", "autoscaling", "set-desired-capacity", name, f"--desired-capacity={argument}"),)
+
+
 class Direction(Parameters):
     """How fast the fleet may grow or shrink, and the commands for it."""
 
-    stabilise: Window = timedelta(0)
-    """Growing takes the smallest, shrinking the largest number that was asked for within this time."""
-    step: Step = Step(percent=100, count=4)
-    """The largest change within `period`."""
+    stabilise: Window
+    step: Step
+    """The largest change within `period`; of percent and count the larger change holds."""
     period: Duration = timedelta(minutes=5)
-    cooldown: Duration = timedelta(0)
+    cooldown: Duration
     """Time after a change in this direction in which nothing is taken away; step rows have their own."""
-    commands: Annotated[tuple[Argv, ...], templates(*_FIELDS)] = (
-        (
-            "aws",
-            "autoscaling",
-            "set-desired-capacity",
-            "--auto-scaling-group-name={fleet}",
-            "--desired-capacity={total}",
-        ),
-    )
-    revert: Annotated[tuple[Argv, ...], templates(*_FIELDS)] = (
-        (
-            "aws",
-            "autoscaling",
-            "set-desired-capacity",
-            "--auto-scaling-group-name={fleet}",
-            "--desired-capacity={before}",
-        ),
-    )
+    before: tuple[Annotated[str, Field(min_length=1, max_length=300)], ...] = ()
+    """What has to be true before the commands are run."""
+    commands: Annotated[tuple[Argv, ...], templates(*_FIELDS)] = _group("{total}")
+    revert: Annotated[tuple[Argv, ...], templates(*_FIELDS)] = _group("{before}")
+
+
+class Growth(Direction):
+    """Growing: by default at once, up to twice the size or 4 members (HPA, but for the period)."""
+
+    stabilise: Window = timedelta(0)
+    """The smallest number that was asked for within this time counts."""
+    step: Step = Step(percent=100, count=4)
+    cooldown: Duration = timedelta(0)
+
+
+class Shrinking(Direction):
+    """Shrinking: by default what was not needed for 5 minutes (HPA), and a tenth at once every 15 (house)."""
+
+    stabilise: Window = timedelta(minutes=5)
+    """The largest number that was asked for within this time counts."""
+    step: Step = Step(percent=10, count=1)
+    cooldown: Duration = timedelta(minutes=15)
 
 
 class Counted(Parameters):
@@ -252,11 +260,9 @@ class Fleet(Parameters):
     counted: Counted | None = None
     """Where the number of members stands; absent = resources of the role and kinds."""
     metrics: Annotated[tuple[Metric, ...], Field(min_length=1)]
-    scale_out: Direction = Direction()
-    scale_in: Direction | None = Direction(
-        stabilise=timedelta(minutes=5), step=Step(percent=10, count=1), period=_STALE, cooldown=timedelta(minutes=15)
-    )
-    """null = nothing is ever taken away. Its figures are this house's, but for the window of 5 minutes (HPA)."""
+    scale_out: Growth = Growth()
+    scale_in: Shrinking | None = Shrinking()
+    """null = nothing is ever taken away."""
     minimum: Count = 1
     maximum: Count | None = None
     replication_factor: Count | None = None
@@ -280,6 +286,13 @@ class Fleet(Parameters):
     extras: tuple[Extra, ...] = ()
     vertical: tuple[Vertical, ...] = ()
     alternatives: tuple[Alternative, ...] = ()
+    inspect: Annotated[Argv, template("fleet", "role")] = (
+        "aws",
+        "autoscaling",
+        "describe-auto-scaling-groups",
+        "--auto-scaling-group-names={fleet}",
+    )
+    """Shows the fleet where it can't be changed."""
     time_to_effect: Positive = timedelta(minutes=10)
     """Until added members serve."""
 

@@ -51,7 +51,7 @@ class Members:
     unknown: str | None
     """The signal that would say who answers, where its source gives nothing now."""
     names: pl.DataFrame | None
-    """label and member: who a series is about; None where members are known by their series alone."""
+    """label and member (a number): who a series is about; None where members are known by their series alone."""
     changes: tuple[Change, ...]
     """Of this fleet, oldest first."""
 
@@ -162,9 +162,10 @@ def _names(resources: tuple[Resource, ...], silent: tuple[str, ...]) -> pl.DataF
     """label and member of those that answer: the id, and the host where only one member is on it."""
     hosts = Counter(resource.host for resource in resources if resource.host)
     quiet = set(silent)
-    names = {r.host: r.id for r in resources if r.host and hosts[r.host] == 1 and r.id not in quiet}
-    names |= {r.id: r.id for r in resources if r.id not in quiet}
-    return pl.DataFrame(sorted(names.items()), schema={"label": pl.String, "member": pl.String}, orient="row")
+    numbers = {resource.id: number for number, resource in enumerate(sorted(resources, key=lambda r: r.id))}
+    names = {r.host: numbers[r.id] for r in resources if r.host and hosts[r.host] == 1 and r.id not in quiet}
+    names |= {r.id: numbers[r.id] for r in resources if r.id not in quiet}
+    return pl.DataFrame(sorted(names.items()), schema={"label": pl.String, "member": pl.UInt32}, orient="row")
 
 
 def _changes(history: History, target: str) -> tuple[Change, ...]:

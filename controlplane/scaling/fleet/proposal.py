@@ -7,13 +7,13 @@ from decimal import Decimal
 from typing import Literal
 
 from controlplane.history import FRESH, History
-from controlplane.model.commands import Argv, command, fill
+from controlplane.model.commands import Argv, fill
 from controlplane.model.labels import printable
 from controlplane.model.methods import Fleet
-from controlplane.model.methods.fleet import Alternative, StepRow
+from controlplane.model.methods.fleet import Alternative, Direction, StepRow
 from controlplane.model.money import human_money
 from controlplane.model.prices import PriceBook, free_line
-from controlplane.model.recommendations import Cost, Evidence, Proposal, total
+from controlplane.model.recommendations import Cost, Evidence, PlanStep, Proposal, total
 from controlplane.model.time import format_duration
 from controlplane.model.units import human, many
 from controlplane.scaling.fleet.asks import Ask, told
@@ -54,7 +54,8 @@ def propose(decision: Decision, prices: PriceBook) -> Proposal:
         "scale_in": f"Take {noun} from {members.shown}",
         "investigate": f"Group {members.shown} can't grow",
     }
-    commands, revert = _commands(d)
+    direction = p.scale_out if kind == "scale_out" or p.scale_in is None else p.scale_in
+    commands, revert = _commands(d, direction)
     return Proposal(
         kind=kind,
         target=members.target,
@@ -69,6 +70,7 @@ def propose(decision: Decision, prices: PriceBook) -> Proposal:
         survives=survives(members, d.readings, d.layout, after, p),
         time_to_effect=p.time_to_effect if change else timedelta(0),
         commands=commands,
+        plan=_plan(names[kind], direction, commands) if change else (),
         revert=revert,
         evidence=_evidence(d),
         rejected=rejected(p, members, d.sized, d.readings, d.others, prices),
@@ -77,8 +79,7 @@ def propose(decision: Decision, prices: PriceBook) -> Proposal:
 
 def _why(d: Decision) -> str:
     p, members = d.parameters, d.members
-    raw = next(stage for stage in d.sized.stages if stage.name == "raw")
-    text = f"{raw.reason}, so {many(d.sized.wanted, p.noun)} of {d.sized.before}"
+    text = f"{d.sized.first.formula}, so {many(d.sized.wanted, p.noun)} of {d.sized.before}"
     if d.sized.limit and d.sized.count != d.sized.wanted:
         text += f"; {d.sized.limit} makes it {d.sized.count}"
     text += "."
@@ -159,18 +160,16 @@ def _do_nothing(d: Decision, saved: Decimal | None) -> str:
     if d.sized.count < d.sized.before:
         spent = "an unknown amount" if saved is None else human_money(-saved)
         return f"{many(d.sized.before - d.sized.count, d.parameters.noun)} too many cost {spent} a month"
-    busy = next((reading for reading in d.readings if reading.known), None)
-    state = f"{busy.metric.signal} stays at {human(busy.mean, busy.metric.unit)} a member or grows" if busy else ""
-    return f"{state}: requests wait, and the loss of a zone or a peak finds no reserve"
+    reading = d.sized.first.reading
+    state = f"{reading.metric.signal} stays at {human(reading.mean, reading.metric.unit)} a member or grows"
+    return f"{state}; a peak or the loss of a zone finds no reserve"
 
 
-def _commands(d: Decision) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _commands(d: Decision, direction: Direction) -> tuple[tuple[str, ...], tuple[str, ...]]:
     p, members = d.parameters, d.members
     if d.sized.count == d.sized.before:
-        name = f"--auto-scaling-group-names={members.name}"
-        reads = command(["aws", "autoscaling", "describe-auto-scaling-groups", name])
+        reads = fill(p.inspect, {"fleet": members.name, "role": members.role})
         return (reads,), ("# nothing to revert: the command only reads",)
-    direction = p.scale_out if d.sized.count > d.sized.before or p.scale_in is None else p.scale_in
     values: dict[str, str | int | Sequence[str]] = {
         "fleet": members.name,
         "role": members.role,
@@ -184,6 +183,10 @@ def _commands(d: Decision) -> tuple[tuple[str, ...], tuple[str, ...]]:
         made = [_create(p.placement_groups.command, group) for group in d.layout.new]
     done = tuple(fill(argv, values) for argv in direction.commands)
     return (*made, *done), tuple(fill(argv, values) for argv in direction.revert)
+
+
+def _plan(title: str, direction: Direction, commands: tuple[str, ...]) -> tuple[PlanStep, ...]:
+    return (PlanStep(do=title, before=direction.before, commands=commands),) if direction.before else ()
 
 
 def _create(argv: Argv, group: str) -> str:

@@ -95,7 +95,7 @@ def windows(metric: Metric, p: Fleet) -> tuple[timedelta, ...]:
 
 
 def _samples(history: History, metric: Metric, members: Members, p: Fleet) -> pl.DataFrame:
-    """member, ts and value; `""` is the fleet as a whole. What is negative is no load."""
+    """member (a number), ts and value; 0 is the fleet as a whole. What is negative is no load."""
     where = dict(metric.where) | {name: history.alert.labels.get(name, "") for name in metric.match}
     labels = (p.by,) if metric.each else ()
     # Several series of a member are parts of its load, but several readings of its utilisation.
@@ -104,10 +104,14 @@ def _samples(history: History, metric: Metric, members: Members, p: Fleet) -> pl
     rows = history.of(metric.signal, *labels, fold="sum" if parts else "mean", where=where, within=within)
     rows = rows.filter(pl.col("value") >= 0)
     if not metric.each:
-        return rows.select(pl.lit("").alias("member"), "ts", "value")
+        return rows.select(pl.lit(0, pl.UInt32).alias("member"), "ts", "value")
     if members.names is None:
-        return rows.select(pl.col(p.by).alias("member"), "ts", "value")
+        number = pl.col(p.by).rle_id().alias("member")
+        return rows.select(number, "ts", "value")
     named = rows.join(members.names, left_on=p.by, right_on="label", maintain_order="left")
+    twice = named.select(p.by, "member").unique()["member"].is_duplicated().any()
+    if not twice:
+        return named.select("member", "ts", "value")
     folded = in_order(pl.col("value"))
     value = folded.list.sum() if parts else folded.list.mean()
-    return named.group_by("member", "ts", maintain_order=True).agg(value.alias("value"))
+    return named.group_by("member", "ts", maintain_order=True).agg(value.alias("value")).sort("member", "ts")

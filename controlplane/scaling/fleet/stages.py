@@ -26,6 +26,8 @@ class Sized:
     count: int
     wanted: int
     """What the metrics ask for before any limit."""
+    first: Ask
+    """The one that asks for it."""
     stages: tuple[Stage, ...]
 
     @property
@@ -70,7 +72,8 @@ def sized(
     wanted = stage("raw", first.raw, None, first.formula)
     best = max(asks, key=lambda ask: ask.asked)
     largest = best.asked
-    reason = "the largest of what the metrics ask for" if len(asks) > 1 else "small differences change nothing"
+    table = isinstance(first.reading.metric, StepRow)
+    reason = "a row of a step table has none" if table else "the largest number after each metric's tolerance"
     count = stage("tolerance", largest, first.limit if largest != wanted else None, reason)
 
     rows = [ask.asked for ask in asks if isinstance(ask.reading.metric, StepRow)]
@@ -91,7 +94,7 @@ def sized(
     if ceiling is not None and count > max(size, ceiling[0]):
         count, limit = max(size, ceiling[0]), ceiling[1]
     stage("clamped", count, limit, f"between {p.floor} and {ceiling[0]}" if ceiling else f"at least {p.floor}")
-    return Sized(size, count, wanted, tuple(stages))
+    return Sized(size, count, wanted, first, tuple(stages))
 
 
 def _stabilised(size: int, count: int, rows: list[int], windows: Windows | None, p: Fleet) -> tuple[int, str | None]:
@@ -172,7 +175,7 @@ def ceiling(size: int, free: int | None, p: Fleet) -> tuple[int, str] | None:
     if p.maximum is not None:
         limits.append((p.maximum, f"maximum {p.maximum}"))
     if free is not None:
-        limits.append((size + max(0, free), f"{free} free addresses"))
+        limits.append((size + max(0, free), f"{max(0, free)} free address{'' if free == 1 else 'es'}"))
     if not limits:
         return None
     most, name = min(limits)

@@ -109,7 +109,8 @@ def standings(
     grid = _rate(grid, rows["position"], _ms(p.rate_over))
     reachable = pl.col("silent").is_not_null() & (pl.col("silent") <= _ms(p.reachable_within))
     grid = grid.with_columns(silent=pl.col("ts") - pl.max_horizontal("position_ts", "lag_ts", "synchronous_ts"))
-    grid = _primaries(grid.with_columns(reachable=reachable))
+    # Where no position is remembered, nothing is known of the cluster.
+    grid = _primaries(grid.with_columns(reachable=reachable)).filter(pl.col("reference").is_not_null())
     grid = _newest(grid.drop("lag", "lag_ts").sort("gone"), rows["lag"], "lag", "gone")
     behind = (pl.col("reference") - pl.col("position")).clip(lower_bound=0)
     ttl = p.ttl.total_seconds()

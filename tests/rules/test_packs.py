@@ -63,6 +63,10 @@ ANSWERS = {
     "prism-cross-az-placement": "placement",
     "catalyst-postgresql-failover": "primary",
     "catalyst-hybrid-postgresql-failover": "primary",
+    "datalyptica-postgresql-failover": "primary",
+    "catalyst-postgresql-standby": "standby",
+    "catalyst-hybrid-postgresql-standby": "standby",
+    "datalyptica-postgresql-standby": "standby",
     "prism-zone-failover": "zone",
 }
 

@@ -183,6 +183,13 @@ def test_members_are_those_of_the_inventory() -> None:
     assert values("failover_candidates", samples, PAIR[0], foreign) == {ORDERS: [0]}
 
 
+def test_what_is_older_than_an_hour_is_forgotten() -> None:
+    gone: list[float | None] = [1e12, *[None] * 241]
+    samples = orders(*primary(gone), *replica("pg-2", gone))
+    assert values("failover_candidates", samples, *PAIR) == {ORDERS: [1.0] * 5 + [0.0] * 235}
+    assert values("failover_loss", samples, *PAIR, measure="seconds")[ORDERS][5:] == [float("inf")] * 235
+
+
 @given(
     lags=st.lists(st.integers(0, 3 * MIB), min_size=1, max_size=4),
     more=st.lists(st.integers(0, 3 * MIB), min_size=4, max_size=4),

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from controlplane.failover import primary, standby, zone
+from controlplane.failover import primary, region, standby, zone
 from controlplane.history import History
-from controlplane.model.methods import Primary, Standby, Zone
+from controlplane.model.methods import Primary, Region, Standby, Zone
 from controlplane.model.prices import PriceBook
 from controlplane.model.recommendations import Proposal
 from controlplane.model.resources import Inventory
@@ -15,6 +15,7 @@ __all__ = ["METHODS"]
 METHODS: dict[type, Callable[[History, Any, Inventory, PriceBook], Proposal]] = {
     Primary: primary.advise,
     Zone: zone.advise,
+    Region: region.advise,
     Standby: standby.advise,
 }
 """Model of the parameters → the method; AdviceError says what is missing where the inputs don't allow a proposal."""

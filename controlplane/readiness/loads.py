@@ -1,14 +1,15 @@
 """What members carry at an instant, from stored samples or, for hosts, from what the inventory's machines ask for."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
+from typing import Literal
 
 import polars as pl
 
 from controlplane.frames import Samples, in_order
 from controlplane.model.resources import Resource, ResourceKind
 from controlplane.readiness import cells
-from controlplane.readiness.cells import FRESH, LOADS, SHARES, UPS, Cell
+from controlplane.readiness.cells import FRESH, LOADS, UPS, Cell
 
 _GUESTS = {ResourceKind.VM, ResourceKind.CONTAINER}
 _ASKED = {"cores": "hypervisor.vcpu.allocated", "memory_bytes": "hypervisor.memory.allocated"}
@@ -79,4 +80,34 @@ def _rows(samples: Samples, series: pl.DataFrame, by: str, at_ms: int) -> pl.Dat
     )
 
 
-__all__ = ["SHARES", "asked_loads", "cell_shares"]
+def newest(
+    samples: Samples,
+    platform: str,
+    signal: str,
+    until_ms: int,
+    *,
+    where: Mapping[str, str] | None = None,
+    fold: Literal["max", "sum"] = "max",
+    within: timedelta = FRESH,
+) -> float | None:
+    """The newest value of a signal up to an instant, over all its series; None where there is none within that time.
+
+    Of several sources the largest counts.
+    """
+    names = dict.fromkeys(where or {}, pl.String)
+    series = samples.series.filter(pl.col("platform").is_in([platform, ""]), pl.col("signal") == signal)
+    if names:
+        decoded = pl.col("labels").str.json_decode(pl.Struct(names))
+        conditions = [decoded.struct.field(name).fill_null("") == value for name, value in (where or {}).items()]
+        series = series.filter(*conditions)
+    rows = samples.samples.filter(
+        pl.col("ts") > until_ms - within // timedelta(milliseconds=1),
+        pl.col("ts") <= until_ms,
+        pl.col("value").is_finite(),
+    ).join(series, on="sid")
+    last = rows.sort("source", "labels", "ts").group_by("source", "labels", maintain_order=True).last()
+    if last.is_empty():
+        return None
+    value = in_order(pl.col("value")).list.sum() if fold == "sum" else pl.col("value").max()
+    of_sources = last.group_by("source", maintain_order=True).agg(value)["value"].to_list()
+    return float(max(of_sources))

@@ -6,18 +6,19 @@ Every default that no source gives is this house's and says so; a pack overrides
 from typing import Any, Literal
 
 from controlplane.model.methods.base import Bytes, Parameters, Step, parse_bytes
-from controlplane.model.methods.brokers import BrokerLoad, Brokers
+from controlplane.model.methods.brokers import Brokers
 from controlplane.model.methods.failover import Load, Primary, Zone
 from controlplane.model.methods.fleet import Fleet
 from controlplane.model.methods.ladder import Ladder
+from controlplane.model.methods.member_load import MemberLoad
+from controlplane.model.methods.readiness import Standby
+from controlplane.model.methods.region import Measured, Region, Target, Tier
 from controlplane.model.methods.reserve import Lag, Reserve
 from controlplane.model.methods.right_size import RightSize
-from controlplane.model.methods.readiness import Standby
 from controlplane.model.methods.scaling import ConsumerLag, Placement, StorageGrowth
 
 __all__ = [
     "PARAMETERS",
-    "BrokerLoad",
     "Brokers",
     "Bytes",
     "ConsumerLag",
@@ -27,9 +28,12 @@ __all__ = [
     "Ladder",
     "Lag",
     "Load",
+    "Measured",
+    "MemberLoad",
     "Parameters",
     "Placement",
     "Primary",
+    "Region",
     "Reserve",
     "RightSize",
     "ScalingMethod",
@@ -37,6 +41,8 @@ __all__ = [
     "Standby",
     "Step",
     "StorageGrowth",
+    "Target",
+    "Tier",
     "Zone",
     "check_parameters",
     "parse_bytes",
@@ -46,8 +52,8 @@ ScalingMethod = Literal[
     "consumer_lag", "brokers", "storage_growth", "placement", "fleet", "ladder", "right_size", "reserve"
 ]
 ScalingParameters = ConsumerLag | Brokers | StorageGrowth | Placement | Fleet | Ladder | RightSize | Reserve
-FailoverMethod = Literal["primary", "zone", "standby"]
-FailoverParameters = Primary | Zone | Standby
+FailoverMethod = Literal["primary", "zone", "standby", "region"]
+FailoverParameters = Primary | Zone | Standby | Region
 
 PARAMETERS: dict[str, type[Parameters]] = {
     "consumer_lag": ConsumerLag,
@@ -60,6 +66,7 @@ PARAMETERS: dict[str, type[Parameters]] = {
     "reserve": Reserve,
     "primary": Primary,
     "zone": Zone,
+    "region": Region,
     "standby": Standby,
 }
 """Method → the model of its parameters."""

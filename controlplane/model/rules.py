@@ -153,6 +153,8 @@ class ScalingRule(RuleBase):
     kind: Literal["scaling"]
     on: tuple[RuleId, ...] = Field(min_length=1)
     """Alert rules of the same platform whose firing alerts are sized."""
+    of: dict[Literal["id", "kind", "role", "cluster", "zone", "region", "host"], str] = Field(default_factory=dict)
+    """Only alerts with a label that names a resource whose fields have exactly these values."""
     method: ScalingMethod
     parameters: ScalingParameters = Field(default_factory=dict, validate_default=True)
     """The model of the method; its keys are in `controlplane.model.methods`."""

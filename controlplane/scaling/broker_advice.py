@@ -17,7 +17,8 @@ from controlplane.model.time import human_duration
 from controlplane.model.units import many
 from controlplane.scaling.broker_count import Count, count
 from controlplane.scaling.broker_loss import leaving, losses, placed
-from controlplane.scaling.brokers import Cluster, Load, bootstrap, brokers_of, read_cluster
+from controlplane.scaling.brokers import Cluster, bootstrap, brokers_of, read_cluster
+from controlplane.scaling.member_loads import Load
 from controlplane.scaling.reassignment import Kafka, copied_in, plan, undo
 
 _NETWORK = "network"
@@ -140,7 +141,7 @@ def _said(cluster: Cluster, sized: Count, gone: Sequence[Resource]) -> tuple[str
 
 def _hottest(cluster: Cluster) -> str:
     load = _decisive(cluster)
-    return f"broker {load.brokers['broker'][0]}" if load.brokers.height else f"cluster {cluster.name}"
+    return f"broker {load.members['member'][0]}" if load.members.height else f"cluster {cluster.name}"
 
 
 def _decisive(cluster: Cluster) -> Load:

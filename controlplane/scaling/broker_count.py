@@ -11,7 +11,8 @@ from controlplane.model.recommendations import Recommendation, Stage, Status
 from controlplane.model.time import human_duration
 from controlplane.model.units import many
 from controlplane.scaling.broker_loss import losses
-from controlplane.scaling.brokers import Cluster, Load
+from controlplane.scaling.brokers import Cluster
+from controlplane.scaling.member_loads import Load
 from controlplane.scaling.sizing import brokers_needed, largest_step, smallest_step
 
 _DONE = {Status.EXECUTED, Status.VERIFIED, Status.INEFFECTIVE}

@@ -83,8 +83,15 @@ class Adviser:
         return [
             self._first(placed, facts, at, cause)
             for placed in self._policy.advisers.get(facts.rule, ())
-            if not self._answered(placed.id, facts)
+            if self._about(placed, facts) and not self._answered(placed.id, facts)
         ]
+
+    def _about(self, placed: Placed, facts: AlertFacts) -> bool:
+        """Whether the alert is about a resource that the rule has an answer for."""
+        if not isinstance(placed.rule, ScalingRule) or not placed.rule.of:
+            return True
+        names = set(facts.labels.values())
+        return any(resource.id in names for resource in self._inventory.of(placed.platform, **placed.rule.of))
 
     def _answered(self, rule: str, facts: AlertFacts) -> bool:
         return any(

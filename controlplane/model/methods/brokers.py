@@ -1,37 +1,13 @@
 """Parameters of the method that sizes the brokers of a Kafka cluster."""
 
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import BaseModel, Field, Strict, model_validator
+from pydantic import Field, Strict, model_validator
 
-from controlplane.model.base import SignalName
-from controlplane.model.methods.base import Bytes, Fraction, Parameters, PriceId, Rate, Step
+from controlplane.model.methods.base import Bytes, Parameters, PriceId, Rate, Step
+from controlplane.model.methods.member_load import DISK, MemberLoad
 from controlplane.model.time import Duration
-
-DISK = "system.filesystem.utilization"
-
-
-class BrokerLoad(BaseModel):
-    """A load of the brokers, and how much of their capacity it may take."""
-
-    model_config = Parameters.model_config
-
-    signal: SignalName
-    limit: Fraction
-    """Share of the capacity above which brokers are added."""
-    capacity: Literal["share", "inventory"] | Rate = "share"
-    """What 100 % is: the signal is a share already; the limit that the inventory has for the broker (or the cluster,
-    whose brokers share it); or this much for each broker, in the unit of the signal."""
-    per: Literal["broker", "cluster"] = "broker"
-    """Whether there is a series for each broker (label host) or for the whole cluster."""
-    where: dict[str, str] = Field(default_factory=dict)
-    """Only series with exactly these labels, such as {mountpoint: /data}; absent for a cluster = its label cluster."""
-
-    @property
-    def stored(self) -> bool:
-        """Whether it is what is kept on disk: that doesn't move to the others when a broker is lost."""
-        return self.signal == DISK
 
 
 class Brokers(Parameters):
@@ -48,10 +24,10 @@ class Brokers(Parameters):
     """Cluster of the brokers in the inventory, where neither the alert nor the inventory tells which one it is."""
     match: dict[str, str] = Field(default_factory=dict)
     """Only alerts with these labels are answered, such as {deployment: production}."""
-    loads: Annotated[tuple[BrokerLoad, ...], Field(min_length=1)] = (
-        BrokerLoad(signal="system.cpu.utilization", limit=0.7),
-        BrokerLoad(signal="system.network.utilization", limit=0.8),
-        BrokerLoad(signal=DISK, limit=0.8),
+    loads: Annotated[tuple[MemberLoad, ...], Field(min_length=1)] = (
+        MemberLoad(signal="system.cpu.utilization", limit=0.7),
+        MemberLoad(signal="system.network.utilization", limit=0.8),
+        MemberLoad(signal=DISK, limit=0.8),
     )
     """The one that takes most brokers decides (Cruise Control: CPU 0.7, network and disk 0.8)."""
     replication_factor: Annotated[int, Strict(), Field(ge=1)] = 3

@@ -7,7 +7,8 @@ from pydantic import Field, Strict
 
 from controlplane.model.commands import Argv, template, templates
 from controlplane.model.methods.base import Bytes, Fraction, Parameters, Positive, PriceId, Rate, Step
-from controlplane.model.methods.brokers import DISK, BrokerLoad, Brokers
+from controlplane.model.methods.brokers import Brokers
+from controlplane.model.methods.member_load import DISK, MemberLoad
 from controlplane.model.time import Duration
 
 
@@ -90,9 +91,9 @@ class ConsumerLag(Parameters):
         return Brokers(
             role=self.broker_role,
             loads=(
-                BrokerLoad(signal="system.cpu.utilization", limit=self.broker_cpu_limit),
-                BrokerLoad(signal="system.network.utilization", limit=self.broker_network_limit),
-                BrokerLoad(signal=DISK, limit=self.broker_disk_limit, where=where),
+                MemberLoad(signal="system.cpu.utilization", limit=self.broker_cpu_limit),
+                MemberLoad(signal="system.network.utilization", limit=self.broker_network_limit),
+                MemberLoad(signal=DISK, limit=self.broker_disk_limit, where=where),
             ),
             replication_factor=self.replication_factor,
             min_insync=min(self.min_insync, self.replication_factor),

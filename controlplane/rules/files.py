@@ -80,7 +80,7 @@ def is_rule_file(name: str) -> bool:
 def read_rule_texts(platforms: Sequence[str], extra: Sequence[Path] = ()) -> tuple[list[RuleText], list[Problem]]:
     """The files of the named packs and of further files or folders, in name order.
 
-    A single file comes with the others of its folder, for the signals that they declare.
+    A single file comes with the others of its folder, for the signals that they declare and the alerts that it answers.
     """
     texts: list[RuleText] = []
     found: list[Problem] = []

@@ -58,10 +58,11 @@ def load_rules(texts: Iterable[RuleText]) -> Loaded:
     found: list[Problem] = []
     signals: dict[tuple[str, str], _Declared] = {}
     beside: dict[tuple[str, str], _Declared] = {}
+    alerts_beside: dict[tuple[str, str], _Found] = {}
     candidates: list[_Found] = []
     for text in texts:
         if text.beside:
-            _declared_beside(text, beside)
+            _declared_beside(text, beside, alerts_beside)
             continue
         try:
             document = parse_document(text.text, text.name)
@@ -79,6 +80,7 @@ def load_rules(texts: Iterable[RuleText]) -> Loaded:
                 found += error.problems
             else:
                 candidates += [] if head.problems else [rule]
+    candidates += _answered_beside(candidates, alerts_beside)
     _take_along(candidates, signals, beside)
     found += _inputs(signals)
     rules, problems = _checked(candidates, signals)
@@ -87,15 +89,37 @@ def load_rules(texts: Iterable[RuleText]) -> Loaded:
     return Loaded(RuleSet(rules=rules, signals=kept, digest=digest), (*found, *problems))
 
 
-def _declared_beside(text: RuleText, signals: dict[tuple[str, str], _Declared]) -> None:
-    """The signals of a file that isn't loaded itself, so that nothing wrong in it is told."""
+def _declared_beside(
+    text: RuleText, signals: dict[tuple[str, str], _Declared], alerts: dict[tuple[str, str], _Found]
+) -> None:
+    """The signals and alert rules of a file that isn't loaded itself, so that nothing wrong in it is told."""
     try:
         document = parse_document(text.text, text.name)
         head = _head(document)
     except InvalidInput:
         return
-    if not head.problems:
-        _signals(document, head.platform, signals)
+    if head.problems:
+        return
+    _signals(document, head.platform, signals)
+    for index, data in enumerate(_entries(document, "rules")):
+        try:
+            found = _rule(document, index, data, head.platform, head.component)
+        except InvalidInput:
+            continue
+        if isinstance(found.placed.rule, AlertRule):
+            alerts.setdefault((head.platform, found.placed.id), found)
+
+
+def _answered_beside(candidates: Iterable[_Found], alerts: dict[tuple[str, str], _Found]) -> list[_Found]:
+    """The alert rules beside the files that answers in them are asked for by."""
+    there = {(found.placed.platform, found.placed.id) for found in candidates}
+    named = {
+        (found.placed.platform, target)
+        for found in candidates
+        if isinstance(found.placed.rule, ScalingRule | FailoverRule)
+        for target in found.placed.rule.on
+    }
+    return [alerts[key] for key in sorted(named - there) if key in alerts]
 
 
 def _take_along(

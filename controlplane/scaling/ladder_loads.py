@@ -56,7 +56,8 @@ class Load:
         with_headroom = max(1, whole(total / (per_node * self.of.headroom)))
         if self.of.after_loss is None:
             return with_headroom
-        return max(with_headroom, whole(total / (per_node * self.of.after_loss)) + 1)
+        # Whatever the load, one node alone has nobody to carry it.
+        return max(2, with_headroom, whole(total / (per_node * self.of.after_loss)) + 1)
 
     def alone(self, total: float, per_node: float) -> int:
         """The same for a cluster of one, which has nobody to carry its loss."""

@@ -206,3 +206,21 @@ def test_a_single_file_comes_with_the_signals_of_its_folder(tmp_path: Path) -> N
     everything = load_rules(read_rule_texts((), [tmp_path])[0])
     assert {placed.id for placed in everything.rules.rules} == {"good", "other"}
     assert len(everything.problems) == 1
+
+
+def test_a_single_file_comes_with_the_alerts_that_it_answers(tmp_path: Path) -> None:
+    head = "platform: shop\ncomponent: {}\n"
+    signal = "signals:\n  - {name: kafka.consumer.lag, unit: '{message}'}\n"
+    alerts = GOOD + GOOD.replace("  - id: good", "  - id: unasked")
+    (tmp_path / "alerts.yaml").write_text(head.format("alerts") + signal + "rules:" + alerts)
+    chosen = tmp_path / "answers.yaml"
+    answer = (
+        "rules:\n  - {id: answer, kind: scaling, title: Size it, on: [good], method: consumer_lag, "
+        "basis: house, rationale: a test}\n"
+    )
+    chosen.write_text(head.format("answers") + answer)
+    loaded = load_rules(read_rule_texts((), [chosen])[0])
+    assert loaded.problems == ()
+    assert {placed.id for placed in loaded.rules.rules} == {"good", "answer"}
+    chosen.write_text(head.format("answers") + answer.replace("[good]", "[nowhere]"))
+    assert len(load_rules(read_rule_texts((), [chosen])[0]).problems) == 1

@@ -4,7 +4,17 @@ from collections.abc import Callable
 from typing import Any
 
 from controlplane.history import History
-from controlplane.model.methods import Brokers, ConsumerLag, Fleet, Ladder, Placement, Reserve, RightSize, StorageGrowth
+from controlplane.model.methods import (
+    Brokers,
+    ConsumerLag,
+    Fleet,
+    Ladder,
+    Placement,
+    Replicas,
+    Reserve,
+    RightSize,
+    StorageGrowth,
+)
 from controlplane.model.prices import PriceBook
 from controlplane.model.recommendations import Proposal
 from controlplane.model.resources import Inventory
@@ -14,6 +24,7 @@ from controlplane.scaling import (
     fleet,
     ladder,
     placement,
+    replicas,
     reserve,
     right_size,
     storage_growth,
@@ -24,6 +35,7 @@ __all__ = ["METHODS"]
 METHODS: dict[type, Callable[[History, Any, Inventory, PriceBook], Proposal]] = {
     ConsumerLag: consumer_lag.advise,
     Brokers: broker_advice.advise,
+    Replicas: replicas.advise,
     StorageGrowth: storage_growth.advise,
     Reserve: reserve.advise,
     Placement: placement.advise,

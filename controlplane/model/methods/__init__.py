@@ -13,6 +13,7 @@ from controlplane.model.methods.ladder import Ladder
 from controlplane.model.methods.member_load import MemberLoad
 from controlplane.model.methods.readiness import Standby
 from controlplane.model.methods.region import Measured, Region, Target, Tier
+from controlplane.model.methods.replicas import Replicas
 from controlplane.model.methods.reserve import Lag, Reserve
 from controlplane.model.methods.right_size import RightSize
 from controlplane.model.methods.scaling import ConsumerLag, Placement, StorageGrowth
@@ -34,6 +35,7 @@ __all__ = [
     "Placement",
     "Primary",
     "Region",
+    "Replicas",
     "Reserve",
     "RightSize",
     "ScalingMethod",
@@ -49,9 +51,9 @@ __all__ = [
 ]
 
 ScalingMethod = Literal[
-    "consumer_lag", "brokers", "storage_growth", "placement", "fleet", "ladder", "right_size", "reserve"
+    "consumer_lag", "brokers", "storage_growth", "placement", "fleet", "ladder", "right_size", "reserve", "replicas"
 ]
-ScalingParameters = ConsumerLag | Brokers | StorageGrowth | Placement | Fleet | Ladder | RightSize | Reserve
+ScalingParameters = ConsumerLag | Brokers | StorageGrowth | Placement | Fleet | Ladder | RightSize | Reserve | Replicas
 FailoverMethod = Literal["primary", "zone", "standby", "region"]
 FailoverParameters = Primary | Zone | Standby | Region
 
@@ -64,6 +66,7 @@ PARAMETERS: dict[str, type[Parameters]] = {
     "ladder": Ladder,
     "right_size": RightSize,
     "reserve": Reserve,
+    "replicas": Replicas,
     "primary": Primary,
     "zone": Zone,
     "region": Region,

@@ -1,0 +1,64 @@
+"""Scaling rules that answer alerts about some resources only."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.backtest_cases import comma_separated, judged, ms
+
+RULES = """
+platform: shop
+component: databases
+signals:
+  - {{name: system.cpu.utilization, unit: "1"}}
+rules:
+  - id: shop-cpu
+    kind: alert
+    title: Short of CPU
+    signal: system.cpu.utilization
+    by: [host]
+    fold: max
+    when: "> 0.8"
+    severity: warning
+    summary: "{{host}} is at {{value:.0%}}"
+    basis: house
+    rationale: a test
+  - id: shop-replicas
+    kind: scaling
+    title: Replicas
+    on: [shop-cpu]
+    of: {of}
+    method: replicas
+    basis: house
+    rationale: a test
+"""
+INVENTORY = """
+resources:
+  - {id: pg-1, kind: database, role: postgresql}
+  - {id: web-1, kind: host, role: web}
+"""
+
+
+@pytest.mark.parametrize(
+    ("of", "targets"),
+    [
+        ("{}", ["database cluster pg-1", "database cluster web-1"]),
+        ("{kind: database}", ["database cluster pg-1"]),
+        ("{role: web, kind: host}", ["database cluster web-1"]),
+        ("{role: web, kind: vm}", []),
+    ],
+)
+def test_only_alerts_about_these_resources_are_answered(tmp_path: Path, of: str, targets: list[str]) -> None:
+    rows = [
+        (ms(step), "system.cpu.utilization", {"host": host}, 0.9) for step in range(4) for host in ("pg-1", "web-1")
+    ]
+    (tmp_path / "inventory.yaml").write_text(INVENTORY, encoding="utf-8")
+    document = judged(
+        tmp_path,
+        RULES.format(of=of),
+        comma_separated(tmp_path / "samples.csv", rows),
+        inventory=tmp_path / "inventory.yaml",
+    )
+    assert sorted(one["target"] for one in document["recommendations"]) == targets
+    assert document["summary"]["advice_failed"] == []
+    assert document["summary"]["alerts"] == 2

@@ -1,0 +1,15 @@
+"""Readiness by the parameters of the rules that know about a kind of thing."""
+
+from collections.abc import Callable
+from typing import Any
+
+from controlplane.failover import cells, region_readiness
+from controlplane.failover.moment import Moment
+from controlplane.model.methods import Region, Reserve
+from controlplane.model.readiness import Readiness
+
+ASSESS: dict[type, Callable[[Moment, Any], list[Readiness]]] = {
+    Reserve: cells.assess,
+    Region: region_readiness.assess,
+}
+"""Model of the parameters of a rule → the function that assesses what the rule is about."""

@@ -137,6 +137,8 @@ def _commands(fleet: Fleet, choice: Choice, p: RightSize) -> tuple[tuple[str, ..
         "count": fleet.count,
         "cores": round(choice.after.holds.get("cores", cores)),
         "cores_before": round(cores),
+        "memory_gb": round(choice.after.holds.get("memory", memory) / 1e9),
+        "memory_gb_before": round(memory / 1e9),
         "memory_gib": round(choice.after.holds.get("memory", memory) / gib),
         "memory_gib_before": round(memory / gib),
     }

@@ -10,7 +10,7 @@ from controlplane.history import FRESH, History, ms
 from controlplane.model.errors import AdviceError
 from controlplane.model.labels import printable, short_hash
 from controlplane.model.methods.right_size import Part, RightSize
-from controlplane.model.resources import Inventory, Resource, ResourceKind
+from controlplane.model.resources import Inventory, Resource
 from controlplane.model.time import format_duration
 from controlplane.model.units import human, many
 
@@ -21,9 +21,6 @@ FIELDS: dict[Part, str] = {
     "disk": "disk_bytes",
 }
 _UNITS: dict[Part, str] = {"cores": "{core}", "memory": "By", "network": "bit/s", "disk": "By"}
-_KINDS = frozenset(
-    {ResourceKind.INSTANCE, ResourceKind.HOST, ResourceKind.VM, ResourceKind.BROKER, ResourceKind.DATABASE}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +109,11 @@ def read_fleet(history: History, p: RightSize, inventory: Inventory) -> Fleet:
     members = tuple(
         resource
         for resource in sorted(known, key=lambda one: one.id)
-        if resource.kind in _KINDS and (resource.role if group else resource.id) == name
+        if resource.kind in p.kinds and (resource.role if group else resource.id) == name
     )
     if not members:
-        what = f"no machine with the role {printable(name, 60)}" if group else f"no machine {printable(name, 60)}"
+        kinds = " or ".join(p.kinds)
+        what = f"no {kinds} with the role {printable(name, 60)}" if group else f"no {kinds} {printable(name, 60)}"
         raise AdviceError(f"the inventory has {what}, so its size isn't known. Add it, or correct the label")
     one = members[0]
     if any((member.price, member.capacity) != (one.price, one.capacity) for member in members):

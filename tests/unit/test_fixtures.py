@@ -417,6 +417,7 @@ def test_prices_are_cited_and_those_that_are_used_exist(platform: str) -> None:
         if isinstance(placed.rule, ScalingRule):
             named = placed.rule.parameters.model_dump()
             used |= {value for key, value in named.items() if key.endswith("price") and value is not None}
+            used |= set(named.get("sizes", ()))
     assert used
     assert {price_id for price_id in used if price_id and book.get(price_id) is None} == set()
 

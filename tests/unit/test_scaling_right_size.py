@@ -319,9 +319,10 @@ def test_what_is_no_number_doesnt_count(value: float) -> None:
 @pytest.mark.parametrize(
     ("more", "why"),
     [
-        ({"resources": []}, "no machine with the role redis"),
-        ({"resources": [machine()], "labels": {"host": "x"}}, "no machine x"),
+        ({"resources": []}, "no instance or host or vm or broker or database with the role redis"),
+        ({"resources": [machine()], "labels": {"host": "x"}}, "or database x, so its size"),
         ({"labels": {"zone": "a"}}, "has no label host"),
+        ({"kinds": ["vm"]}, "no vm with the role redis"),
         ({"resources": [*fleet(2), machine("redis-3", price="l")]}, "of several sizes"),
         ({"resources": fleet(capacity={"cores": 16})}, "doesn't say how much memory redis-1 has"),
         ({"resources": fleet(price=None)}, r"none is named\) isn't known: no saving"),

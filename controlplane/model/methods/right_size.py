@@ -29,7 +29,8 @@ _USES: dict[Part, Use] = {
 }
 _LIMITS: dict[Part, float] = {"cores": 0.6, "memory": 0.75, "network": 0.6, "disk": 0.7}
 _FILLED = (
-    "target", "size", "size_before", "count", "cores", "cores_before", "memory_gib", "memory_gib_before",
+    "target", "size", "size_before", "count", "cores", "cores_before", "memory_gb", "memory_gb_before", "memory_gib",
+    "memory_gib_before",
 )  # fmt: skip
 
 
@@ -43,6 +44,14 @@ class RightSize(Parameters):
 
     lookback: ClassVar[timedelta] = timedelta(hours=24)
 
+    kinds: tuple[Literal["instance", "host", "vm", "broker", "database"], ...] = (
+        "instance",
+        "host",
+        "vm",
+        "broker",
+        "database",
+    )
+    """Kinds of resources that may be made smaller."""
     sizes: tuple[PriceId, ...] = ()
     """Prices of the sizes that may be taken; `holds` in the price book says what one has."""
     step_cores: Annotated[int, Strict(), Field(ge=1)] | None = None

@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from controlplane.model.base import Model, RuleId
 from controlplane.model.errors import ControlplaneError
@@ -105,7 +105,7 @@ class PrometheusSource(SourceBase):
 
 
 class KafkaSource(SourceBase):
-    """Consumer lag straight from the brokers."""
+    """Consumer lag and replicas straight from the brokers."""
 
     type: Literal["kafka"]
     platform: RuleId
@@ -117,16 +117,18 @@ class KafkaSource(SourceBase):
     """librdkafka settings that are secret, such as sasl.password."""
     groups: str = ".*"
     """Regular expression that matches the whole names of the consumer groups to watch."""
+    topics: str = ".*"
+    """Regular expression that matches the whole names of the topics whose replicas in sync and settings to watch."""
     timeout: Duration = timedelta(seconds=10)
 
-    @field_validator("groups")
+    @field_validator("groups", "topics")
     @classmethod
-    def _expression(cls, groups: str) -> str:
+    def _expression(cls, names: str, info: ValidationInfo) -> str:
         try:
-            re.compile(groups)
+            re.compile(names)
         except re.error as error:
-            raise ValueError(f"groups is not a regular expression: {error}") from None
-        return groups
+            raise ValueError(f"{info.field_name} is not a regular expression: {error}") from None
+        return names
 
 
 class RecordedSource(SourceBase):

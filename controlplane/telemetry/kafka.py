@@ -1,13 +1,19 @@
-"""Consumer lag straight from the brokers of a Kafka cluster."""
+"""Consumer lag and replicas in sync, straight from the brokers of a Kafka cluster."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 from confluent_kafka import ConsumerGroupState, ConsumerGroupTopicPartitions, TopicPartition
-from confluent_kafka.admin import ClusterMetadata, OffsetSpec  # type: ignore[attr-defined]
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    ClusterMetadata,
+    ConfigResource,
+    OffsetSpec,
+    ResourceType,
+)
 
 from controlplane.model.time import Window
 from controlplane.settings import KafkaSource
@@ -21,8 +27,13 @@ from controlplane.telemetry.kafka_frames import (
     LAG,
     MEMBER_ROWS,
     MEMBERS,
+    MINIMUM,
     PARTITION_ROWS,
+    REPLICA_ROWS,
+    REPLICAS,
+    SETTING_ROWS,
     SIGNALS,
+    UNCLEAN,
     Answer,
     measure,
     to_samples,
@@ -35,8 +46,17 @@ _SILENT = "its leader gave no answer in time"
 _REMEDY = "Check that every broker runs and answers, and that our user may describe groups and topics"
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Names of what is watched."""
+
+    groups: re.Pattern[str]
+    topics: re.Pattern[str]
+    """Those whose replicas and settings are read; offsets are those of every topic that a group reads."""
+
+
 class KafkaCollector:
-    """Lag, offsets, members and partitions of one cluster as they are now; it has no history.
+    """Lag, offsets, members, partitions and replicas of one cluster as they are now; it has no history.
 
     A collection answers for the last step of each window and covers only that one. Ends are read after the
     committed offsets, so that a healthy group never seems to be ahead of its topic. The end is the high watermark
@@ -53,10 +73,10 @@ class KafkaCollector:
         self.max_catch_up = settings.max_catch_up
         self._settings = settings
         self._step_ms = step_ms
-        self._wanted = re.compile(settings.groups, re.DOTALL)
+        self._wanted = Wanted(re.compile(settings.groups, re.DOTALL), re.compile(settings.topics, re.DOTALL))
 
     def signals(self) -> tuple[SignalKey, ...]:
-        """The five signals of a cluster, for the pack of this source."""
+        """The signals of a cluster, for the pack of this source."""
         return tuple(SignalKey(self._settings.platform, signal) for signal in SIGNALS)
 
     def check(self) -> list[str]:
@@ -96,12 +116,12 @@ class KafkaCollector:
         return Batch(self.name, samples, failures, measured.warnings)
 
 
-def _ask(connection: Connection, wanted: re.Pattern[str], signals: Collection[str]) -> Answer:
+def _ask(connection: Connection, wanted: Wanted, signals: Collection[str]) -> Answer:
     """What `signals` need: groups first, then their members and offsets, then the ends of the partitions."""
     client = connection.client
     listing = client.list_consumer_groups(request_timeout=connection.left(_GROUPS_SHARE))
     connection.wait([listing])
-    groups, unlisted = _groups(connection, listing, wanted)
+    groups, unlisted = _groups(connection, listing, wanted.groups)
 
     seconds = connection.left(_OFFSETS_SHARE)
     described: dict[str, Future[Any]] = {}
@@ -113,7 +133,9 @@ def _ask(connection: Connection, wanted: re.Pattern[str], signals: Collection[st
             of_group = [ConsumerGroupTopicPartitions(group)]
             stored |= client.list_consumer_group_offsets(of_group, request_timeout=seconds)
     topics = connection.metadata(seconds)
-    connection.wait([*described.values(), *stored.values()])
+    watched = [name for name, topic in topics.topics.items() if wanted.topics.fullmatch(name) and not topic.error]
+    set_up = _configs(connection, watched) if MINIMUM in signals or UNCLEAN in signals else {}
+    connection.wait([*described.values(), *stored.values(), *set_up.values()])
     committed = _committed(connection, stored)
 
     partitions = _partitions(connection, topics)
@@ -128,7 +150,14 @@ def _ask(connection: Connection, wanted: re.Pattern[str], signals: Collection[st
         "topic", "partition", "end", problem=pl.coalesce("problem", "unknown")
     )
     reasons = [reason for reason in (unlisted, _unled(topics)) if reason]
-    return Answer(committed, _members(connection, described), partitions, "; ".join(reasons))
+    return Answer(
+        committed=committed,
+        members=_members(connection, described),
+        partitions=partitions,
+        replicas=_replicas(topics, watched if REPLICAS in signals else ()),
+        settings=_settings(connection, set_up),
+        unlisted="; ".join(reasons),
+    )
 
 
 def _groups(connection: Connection, listing: Future[Any], wanted: re.Pattern[str]) -> tuple[list[str], str]:
@@ -191,6 +220,39 @@ def _partitions(connection: Connection, metadata: ClusterMetadata) -> pl.DataFra
         schema={"topic": pl.String, "partition": pl.List(pl.Int32), "problem": pl.String},
     )
     return rows.explode("partition")
+
+
+def _replicas(metadata: ClusterMetadata, watched: Iterable[str]) -> pl.DataFrame:
+    rows = [
+        (name, each.id, len(each.isrs) if each.leader >= 0 else 0)
+        for name in watched
+        for each in metadata.topics[name].partitions.values()
+    ]
+    return pl.DataFrame(rows, schema=REPLICA_ROWS, orient="row")
+
+
+def _configs(connection: Connection, topics: Iterable[str]) -> dict[str, Future[Any]]:
+    asked = {ConfigResource(ResourceType.TOPIC, name): name for name in topics}
+    if not asked:
+        return {}
+    found = connection.client.describe_configs(list(asked), request_timeout=connection.left(_OFFSETS_SHARE))
+    return {asked[resource]: future for resource, future in found.items()}
+
+
+def _settings(connection: Connection, set_up: Mapping[str, Future[Any]]) -> pl.DataFrame:
+    problems = {name: _problem(connection, future) for name, future in set_up.items()}
+    found = {name: future.result() for name, future in set_up.items() if problems[name] is None}
+    rows = []
+    for name, problem in problems.items():
+        entries = found.get(name, {})
+        minimum, unclean = (
+            entries[key].value if key in entries else None
+            for key in ("min.insync.replicas", "unclean.leader.election.enable")
+        )
+        rows.append(
+            (name, None if minimum is None else int(minimum), None if unclean is None else unclean == "true", problem)
+        )
+    return pl.DataFrame(rows, schema=SETTING_ROWS, orient="row")
 
 
 def _ends(connection: Connection, asked: pl.DataFrame) -> pl.DataFrame:

@@ -13,7 +13,10 @@ COMMITTED = "kafka.consumer.offset"
 END = "kafka.partition.offset"
 MEMBERS = "kafka.consumer.members"
 PARTITIONS = "kafka.topic.partitions"
-SIGNALS = (LAG, COMMITTED, END, MEMBERS, PARTITIONS)
+REPLICAS = "kafka.partition.replicas_in_sync"
+MINIMUM = "kafka.topic.min_insync_replicas"
+UNCLEAN = "kafka.topic.unclean_leader_election"
+SIGNALS = (LAG, COMMITTED, END, MEMBERS, PARTITIONS, REPLICAS, MINIMUM, UNCLEAN)
 
 INTERNAL_TOPICS = frozenset({"__consumer_offsets", "__transaction_state", "__share_group_state", "__cluster_metadata"})
 """Kafka's own topics: END and PARTITIONS leave them out."""
@@ -38,6 +41,12 @@ PARTITION_ROWS = pl.Schema({"topic": pl.String, "partition": pl.Int32, "end": pl
 end = offset that the next message gets; null where nobody asked, or where it is unknown: problem.
 """
 
+REPLICA_ROWS = pl.Schema({"topic": pl.String, "partition": pl.Int32, "in_sync": pl.Int64})
+"""One row a partition whose replicas are watched: those in sync, the leader among them; 0 where nobody leads."""
+
+SETTING_ROWS = pl.Schema({"topic": pl.String, "minimum": pl.Int64, "unclean": pl.Boolean, "problem": pl.String})
+"""One row a topic: min.insync.replicas and unclean.leader.election.enable as they hold, null where unknown: problem."""
+
 _MOST = 20  # warnings of one kind, names within one: they become part of an event
 
 
@@ -50,6 +59,8 @@ class Answer:
     partitions: pl.DataFrame = field(default_factory=PARTITION_ROWS.to_frame)
     unlisted: str = ""
     """Why some consumer groups may be missing."""
+    replicas: pl.DataFrame = field(default_factory=REPLICA_ROWS.to_frame)
+    settings: pl.DataFrame = field(default_factory=SETTING_ROWS.to_frame)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +91,9 @@ def measure(answer: Answer) -> Measured:
         END: users.filter(pl.col("end").is_not_null()).select(*at, value="end"),
         MEMBERS: answer.members.filter(pl.col("problem").is_null()).select("consumer_group", value="members"),
         PARTITIONS: users.group_by("topic").agg(value=pl.len()),
+        REPLICAS: answer.replicas.select(*at, value="in_sync"),
+        MINIMUM: answer.settings.drop_nulls("minimum").select("topic", value="minimum"),
+        UNCLEAN: answer.settings.drop_nulls("unclean").select("topic", value="unclean"),
     }
     failed = _failed(answer, frames, live)
     warnings = (
@@ -87,6 +101,7 @@ def measure(answer: Answer) -> Measured:
         *_unreadable(answer.members, "members"),
         *_gone(gone),
         *_unknown(answer.partitions),
+        *_unset(answer.settings),
         *_beyond(lags),
     )
     if answer.unlisted and MEMBERS not in failed:
@@ -136,6 +151,8 @@ def _failed(answer: Answer, frames: Mapping[str, pl.DataFrame], live: pl.DataFra
         failed[MEMBERS] = f"no consumer group could be described: {why}"
     if answer.committed["problem"].null_count() == 0 and (why := _why(answer.committed)):
         failed[LAG] = failed[COMMITTED] = f"the committed offsets of no consumer group could be read: {why}"
+    if frames[MINIMUM].is_empty() and (why := _why(answer.settings)):
+        failed[MINIMUM] = failed[UNCLEAN] = f"the settings of no topic could be read: {why}"
     if answer.unlisted and answer.members.is_empty() and answer.committed.is_empty():
         why = f"the consumer groups can't be listed: {answer.unlisted}"
         failed |= dict.fromkeys((LAG, COMMITTED, MEMBERS), why)
@@ -175,6 +192,14 @@ def _unknown(rows: pl.DataFrame) -> list[str]:
             f"topic {topic}{', partition ' + _some(numbers) if numbers else ''}: "
             f"end and lag are unknown and left out: {problem}"
         ),
+    )
+
+
+def _unset(rows: pl.DataFrame) -> list[str]:
+    found = rows.filter(pl.col("problem").is_not_null()).group_by("problem")
+    return _lines(
+        found.agg(pl.col("topic").unique().sort()).sort("problem"),
+        lambda problem, topics: f"settings of topic {_some(topics)} are left out: {problem}",
     )
 
 

@@ -235,6 +235,7 @@ def kafka_source(servers: str, groups: str) -> dict[str, Any]:
         "platform": "catalyst",
         "bootstrap_servers": servers,
         "groups": groups,
+        "topics": "none",
         "timeout": "3s",
     }
 

@@ -367,7 +367,8 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 def test_partitions_of_a_frozen_and_then_dead_broker_are_missing_and_the_others_are_there(pair: Cluster) -> None:
     split = NewTopic("split", 2, replica_assignment=[[1], [2]])
     lost = NewTopic("lost", 1, replica_assignment=[[2]])
-    for created in pair.admin.create_topics([split, lost]).values():
+    both = NewTopic("both", 1, replica_assignment=[[2, 1]], config={"min.insync.replicas": "2"})
+    for created in pair.admin.create_topics([split, lost, both]).values():
         created.result(30)
     produce(pair, "split", {0: 10, 1: 20})
     produce(pair, "lost", {0: 5})
@@ -378,6 +379,9 @@ def test_partitions_of_a_frozen_and_then_dead_broker_are_missing_and_the_others_
     assert values(whole, "kafka.consumer.lag", consumer_group="billing") == {("0", "split"): 9, ("1", "split"): 18}
     assert values(whole, "kafka.consumer.lag", consumer_group="elsewhere") == {("0", "split"): 5}
     assert whole.warnings == ()
+    in_sync = "kafka.partition.replicas_in_sync"
+    assert values(whole, in_sync, topic="both") == {("0",): 2}
+    assert values(whole, in_sync, topic="split") == {("0",): 1, ("1",): 1}
 
     second = pair.brokers[2].server
     second.signal(signal.SIGSTOP)
@@ -396,9 +400,13 @@ def test_partitions_of_a_frozen_and_then_dead_broker_are_missing_and_the_others_
     eventually(leaderless, "the cluster noticed")
     batch = collect(pair)
     assert values(batch, "kafka.consumer.lag") == {("billing", "0", "split"): 9}
-    assert values(batch, "kafka.partition.offset") == {("0", "split"): 10}
+    assert values(batch, "kafka.partition.offset") == {("0", "split"): 10, ("0", "both"): 0}
     assert values(batch, "kafka.consumer.offset", consumer_group="billing") == {("0", "split"): 1, ("1", "split"): 2}
-    assert values(batch, "kafka.topic.partitions") == {("split",): 2, ("lost",): 1}
+    assert values(batch, "kafka.topic.partitions") == {("split",): 2, ("lost",): 1, ("both",): 1}
+    # Somebody else leads what had another replica; nobody leads what had none.
+    assert values(batch, in_sync, topic="both") == {("0",): 1}
+    assert values(batch, in_sync, topic="split") == {("0",): 1, ("1",): 0}
+    assert values(batch, "kafka.topic.min_insync_replicas", topic="both") == {(): 2}
     assert sorted(warning.split(":")[0] for warning in batch.warnings) == [
         "some consumer groups can't be listed and are left out",
         "topic lost, partition 0",
@@ -409,3 +417,16 @@ def test_partitions_of_a_frozen_and_then_dead_broker_are_missing_and_the_others_
     only_lost = collect(pair, groups="orphans")
     assert [str(failure.key) for failure in only_lost.failures] == ["catalyst/kafka.consumer.lag"]
     assert "kafka.consumer.lag" not in only_lost.samples.coverage["signal"].to_list()
+
+
+def test_replicas_in_sync_and_what_a_topic_asks_for(kafka: Cluster) -> None:
+    topic = create(kafka, 2, **{"min.insync.replicas": "2", "unclean.leader.election.enable": "true"})
+    plain = create(kafka, 1)
+
+    batch = collect(kafka, topics=f"{topic}|{plain}")
+
+    assert values(batch, "kafka.partition.replicas_in_sync") == {("0", topic): 1, ("1", topic): 1, ("0", plain): 1}
+    assert values(batch, "kafka.topic.min_insync_replicas") == {(topic,): 2, (plain,): 1}
+    assert values(batch, "kafka.topic.unclean_leader_election") == {(topic,): 1, (plain,): 0}
+    assert (batch.failures, batch.warnings) == ((), ())
+    assert values(collect(kafka, topics="none"), "kafka.partition.replicas_in_sync") == {}

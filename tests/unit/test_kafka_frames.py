@@ -18,9 +18,14 @@ from controlplane.telemetry.kafka_frames import (
     LAG,
     MEMBER_ROWS,
     MEMBERS,
+    MINIMUM,
     PARTITION_ROWS,
     PARTITIONS,
+    REPLICA_ROWS,
+    REPLICAS,
+    SETTING_ROWS,
     SIGNALS,
+    UNCLEAN,
     Answer,
     measure,
     to_samples,
@@ -181,6 +186,21 @@ def test_a_hundred_thousand_partitions_take_less_than_two_seconds() -> None:
     samples = to_samples(measured.frames, dict.fromkeys(SIGNALS, 15_000), source="s", platform="p")
     assert time.perf_counter() - started < 2
     assert len(samples.samples) == 3 * size + 1
+
+
+def test_replicas_and_settings_of_topics() -> None:
+    replicas = pl.DataFrame([("t", 0, 3), ("t", 1, 0)], schema=REPLICA_ROWS, orient="row")
+    known = [("t", 2, True, None), ("u", 1, False, None)]
+    settings = pl.DataFrame([*known, ("v", None, None, "not authorised")], schema=SETTING_ROWS, orient="row")
+    measured = measure(Answer(replicas=replicas, settings=settings))
+    assert rows(measured.frames[REPLICAS]) == [("t", 0, 3), ("t", 1, 0)]
+    assert rows(measured.frames[MINIMUM]) == [("t", 2), ("u", 1)]
+    samples = to_samples(measured.frames, {UNCLEAN: 15_000}, source="s", platform="p")
+    assert samples.samples["value"].to_list() == [1.0, 0.0]
+    assert measured.failed == {}
+    assert measured.warnings == ("settings of topic v are left out: not authorised",)
+    nothing = measure(Answer(replicas=replicas, settings=settings.filter(pl.col("topic") == "v")))
+    assert nothing.failed == dict.fromkeys((MINIMUM, UNCLEAN), "the settings of no topic could be read: not authorised")
 
 
 HOSTILE = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=40)

@@ -68,6 +68,11 @@ ANSWERS = {
     "catalyst-hybrid-postgresql-standby": "standby",
     "datalyptica-postgresql-standby": "standby",
     "prism-zone-failover": "zone",
+    "prism-redis-right-size": "right_size",
+    "prism-proxy-right-size": "right_size",
+    "catalyst-hybrid-vm-right-size": "right_size",
+    "datalyptica-vm-right-size": "right_size",
+    "absmach-node-right-size": "right_size",
 }
 
 

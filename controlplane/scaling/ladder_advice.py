@@ -33,7 +33,7 @@ def grow(offer: Offer, stages: tuple[Stage, ...], rung: int, tuning: int) -> Pro
     plan = (*(tune(cluster, level, moved) if level else ()), *join(cluster, names), note(cluster, names, level))
     lines = [offer.line(more, f"{more} × node of {cluster.shown}")] if more else []
     if level:
-        lines.append(free_line(f"Level {level.name} of tuning", "settings of the system and a restart of each node"))
+        lines.append(free_line(f"Level {level.name} of tuning", "settings of the system"))
     what = [f"go from {cluster.count} to {many(rung, 'node')}"] if more else []
     what += [f"tune the nodes to level {level.name}"] if level else []
     revert: list[str] = []

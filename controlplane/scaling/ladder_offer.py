@@ -148,9 +148,11 @@ class Offer:
         for load in cluster.deciding:
             limit = cluster.capacity(load, tuning)
             each = load.total / clusters / left
-            parts.append(f"{amount(load, each)} ({each / limit * 100:.0f} % of what it carries)")
+            parts.append(f"{amount(load, each)} ({each / limit * 100:.0f} %)")
             carried = carried and each <= limit * (load.of.after_loss or 1.0) * (1 + 1e-9)
-        reason = f"each of the other {left} then has {' and '.join(parts)}" + self.takeover(nodes * clusters)
+        reason = f"each of the other {left} then has, of what it carries, {', '.join(parts)}" + self.takeover(
+            nodes * clusters
+        )
         spare = nodes - quorum(nodes)
         found = [
             Survival(loss="one node", ok=carried, reason=reason),

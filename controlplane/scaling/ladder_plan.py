@@ -196,23 +196,25 @@ def join_again(cluster: Cluster, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def tune(cluster: Cluster, level: Tuning, sessions: float) -> tuple[PlanStep, ...]:
-    """Tune the nodes in turn; each restart moves its clients to the others."""
+    """Tune the nodes in turn; where that restarts them, their clients move to the others first."""
     p, steps = cluster.parameters, []
     for index, node in enumerate(cluster.nodes):
         other = cluster.nodes[index - 1].id
         shown = printable(node.id, 60)
         memory = "" if level.memory is None else f"{shown} has {human(level.memory, 'By')} of memory or more"
         before = [f"{cluster.count} of {many(cluster.count, 'member')} answer", memory]
-        before += [wait(cluster, sessions)] if index else []
+        if level.restarts:
+            before += [wait(cluster, sessions)] if index else []
+            before.append(f"the others hold the clients of {shown} too; drain it until they do")
         steps.append(
             PlanStep(
-                do=f"Tune {shown} to level {level.name} and restart its service",
+                do=f"Tune {shown} to level {level.name}" + (" and restart its service" if level.restarts else ""),
                 before=tuple(text for text in before if text),
                 commands=(
                     check(cluster, other),
-                    *filled(cluster, p.drain_commands, node.id),
+                    *(filled(cluster, p.drain_commands, node.id) if level.restarts else ()),
                     *filled(cluster, level.commands, node.id),
-                    *filled(cluster, p.admit_commands, node.id),
+                    *(filled(cluster, p.admit_commands, node.id) if level.restarts else ()),
                 ),
             )
         )

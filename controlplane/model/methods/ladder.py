@@ -47,6 +47,8 @@ class Tuning(Parameters):
     """Signal → what a node carries at this level."""
     memory: Annotated[Bytes, Field(gt=0)] | None = None
     """Least memory of a node for it."""
+    restarts: bool = False
+    """Whether its commands restart the service, which moves the clients of each node in turn."""
     commands: NodeCommands = ()
     """Run on each node in turn; absent = with the next deployment of its settings."""
     revert: NodeCommands = ()

@@ -14,17 +14,27 @@ from textual.message import Message
 from textual.screen import Screen
 
 from controlplane.model.errors import ControlplaneError
-from tui.commands import Actions, Command, Kind, refusal
-from tui.data import Log, Row, Snapshot, SnapshotReader, utc_now
+from tui.commands import DONE, OF_ALERTS, Actions, Command, Kind, Target, question, refusal, superseded
+from tui.data import Log, Snapshot, SnapshotReader, utc_now
+from tui.screens.acknowledgements import AcknowledgementsScreen
 from tui.screens.alerts import AlertsScreen
+from tui.screens.audit import AuditScreen
 from tui.screens.base import SnapshotScreen
 from tui.screens.confirm import ConfirmDialog
 from tui.screens.help import HelpScreen
+from tui.screens.recommendations import RecommendationsScreen
+from tui.screens.timeline import TimelineScreen
 from tui.text import safe
 from tui.theme import THEME
 from tui.trust import Mode, Trust, trust
 
-SCREENS: tuple[type[SnapshotScreen], ...] = (AlertsScreen,)
+SCREENS: tuple[type[SnapshotScreen], ...] = (
+    AlertsScreen,
+    RecommendationsScreen,
+    TimelineScreen,
+    AcknowledgementsScreen,
+    AuditScreen,
+)
 """The screens that a digit leads to, home first."""
 _SETTLE = 3
 _JOIN = 0.3
@@ -35,13 +45,11 @@ class ControlplaneApp(App[None], inherit_bindings=False):
 
     TITLE = "controlplane"
     ENABLE_COMMAND_PALETTE = True
-    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {screen.NAME.lower(): screen for screen in SCREENS}
-    DEFAULT_MODE = SCREENS[0].NAME.lower()
+    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {screen.MODE: screen for screen in SCREENS}
+    DEFAULT_MODE = SCREENS[0].MODE
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
-            Binding(
-                screen.KEY, f"switch_mode('{screen.NAME.lower()}')", screen.NAME, show=False, id=f"view.{screen.KEY}"
-            )
+            Binding(screen.KEY, f"switch_mode('{screen.MODE}')", screen.NAME, show=False, id=f"view.{screen.KEY}")
             for screen in SCREENS
         ),
         Binding("question_mark", "help", "Help", id="app.help", tooltip="These keys"),
@@ -85,6 +93,8 @@ class ControlplaneApp(App[None], inherit_bindings=False):
         self.snapshot = Snapshot(environment)
         self.delivered = False
         """Whether a first snapshot has arrived."""
+        self.failed: dict[str, str] = {}
+        """Alerts and recommendations whose last command failed, with the reason."""
         self._under_way: dict[tuple[str, str], int] = {}
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -151,40 +161,39 @@ class ControlplaneApp(App[None], inherit_bindings=False):
 
     @property
     def busy(self) -> frozenset[str]:
-        """Alerts with a command under way."""
-        return frozenset(alert for alert, _ in self._under_way)
+        """Alerts and recommendations with a command under way."""
+        return frozenset(subject for subject, _ in self._under_way)
 
-    def ask(self, kind: Kind, row: Row | None) -> None:
-        """Confirm a command about `row` with the operator, then have it done unless it is no longer possible."""
-        if row is None:
+    def ask(self, kind: Kind, target: Target | None) -> None:
+        """Confirm a command about `target` with the operator, then have it done unless it is no longer possible."""
+        if target is None:
             return
-        alert = row.alert
-        command = Command(kind, alert.id, alert.episode or "", alert.title)
-        if kind is Kind.ACKNOWLEDGE:
-            dialog = ConfirmDialog("Acknowledge", f"{alert.title}: {alert.summary}", "Acknowledge", note=True)
-        else:
-            holder = alert.acknowledged.actor if alert.acknowledged else "nobody"
-            question = f"{alert.title}: take the acknowledgement of {holder} back?"
-            dialog = ConfirmDialog("Undo acknowledgement", question, "Undo", note=False)
+        command = Command.about(kind, target)
 
         def answered(note: str | None) -> None:
             if note is not None:
-                self.submit(Command(command.kind, command.alert, command.episode, command.title, note))
+                self.submit(command.noted(note))
 
-        self.push_screen(dialog, answered)
+        self.push_screen(ConfirmDialog(question(kind, target)), answered)
 
     def submit(self, command: Command) -> None:
-        """Send a command once; refuse it where its alert has ended, fired anew or got another owner meanwhile."""
-        row = self.snapshot.by_id.get(command.alert)
-        if row is not None and (row.alert.episode or "") != command.episode:
-            row = None
-        reason = refusal(command.kind, row, self.trusted, read_only=self.read_only, ended=row is None)
+        """Send a command once; refuse it where what it is about has ended, was revised or decided meanwhile."""
+        target: Target | None
+        if command.kind in OF_ALERTS:
+            target = self.snapshot.by_id.get(command.subject)
+        else:
+            row = self.snapshot.advice_by_id.get(command.subject)
+            target = None if row is None else row.recommendation
+        reason = refusal(command.kind, target, self.trusted, read_only=self.read_only, ended=target is None)
+        if not self.read_only and self.trusted.mode is Mode.LIVE:
+            reason = superseded(command, target) or reason
         if reason:
             self.notify(safe(reason), title="Refused", severity="warning", markup=False)
             return
         if command.key in self._under_way:
             return
         self._under_way[command.key] = 0
+        self.failed.pop(command.subject, None)
         self.deliver(fresh=True)
         self._carry_out(command)
 
@@ -202,17 +211,34 @@ class ControlplaneApp(App[None], inherit_bindings=False):
     def on_controlplane_app_finished(self, message: Finished) -> None:
         """Say how a command went, and look for its effect at once."""
         command = message.command
-        done = "Acknowledged" if command.kind is Kind.ACKNOWLEDGE else "Acknowledgement withdrawn"
         if message.error:
             self._under_way.pop(command.key, None)
+            self.failed[command.subject] = safe(message.error, 400)
             self.notify(safe(message.error, 400), title="Failed", severity="error", markup=False)
             self.deliver(fresh=True)
         else:
             self._under_way[command.key] = _SETTLE
-            self.notify(f"{done}: {safe(command.title, 80)}", markup=False)
+            self.notify(f"{DONE[command.kind]}: {safe(command.title, 80)}", markup=False)
             self._wake.set()
 
-    # keys and palette
+    # screens, keys and palette
+
+    @property
+    def tabs(self) -> tuple[tuple[str, str, str, str], ...]:
+        """Digit, name, short name and count of each screen."""
+        return tuple((screen.KEY, screen.NAME, screen.SHORT, screen.count(self.snapshot)) for screen in SCREENS)
+
+    @property
+    def home_key(self) -> str:
+        """The digit of the screen under whatever is open."""
+        first = self.screen_stack[0]
+        return first.KEY if isinstance(first, SnapshotScreen) else ""
+
+    def go(self, key: str) -> None:
+        """Open the screen of a digit."""
+        mode = next((screen.MODE for screen in SCREENS if key == screen.KEY), None)
+        if mode is not None:
+            self.switch_mode(mode)
 
     def action_help(self) -> None:
         """Show every key that works here."""

@@ -1,9 +1,7 @@
 """The filter line: words that must all match, such as `platform:shop sev:crit lag -test`."""
 
 from dataclasses import dataclass
-
-from controlplane.model.alerts import AlertState
-from tui.data import Row
+from typing import Protocol
 
 _KEYS = {
     "sev": "severity",
@@ -20,7 +18,26 @@ _KEYS = {
     "own": "owner",
     "owner": "owner",
     "ack": "owner",
+    "by": "owner",
+    "actor": "owner",
+    "kind": "kind",
+    "target": "target",
 }
+_BEGINNINGS = {"severity", "state", "kind"}
+"""Keys whose words are found by their beginning: `sev:crit`."""
+
+
+class Searchable(Protocol):
+    """A row as a filter sees it."""
+
+    @property
+    def text(self) -> str:
+        """Everything that a word without a key may match, in one case."""
+        ...
+
+    def words(self, key: str) -> tuple[str, ...]:
+        """What a word with this key is compared with."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,40 +48,16 @@ class Word:
     key: str = ""
     wanted: bool = True
 
-    def matches(self, row: Row) -> bool:
+    def matches(self, row: Searchable) -> bool:
         """Whether the row has the word where it is looked for."""
         return self._found(row) is self.wanted
 
-    def _found(self, row: Row) -> bool:
-        alert = row.alert
-        match self.key:
-            case "":
-                return self.text in row.text
-            case "severity":
-                return alert.severity.value.startswith(self.text)
-            case "state":
-                return any(word.startswith(self.text) for word in states(row))
-            case "owner":
-                return alert.acknowledged is not None and self.text in alert.acknowledged.actor.casefold()
-            case "platform" | "component" | "source" | "rule" | "id":
-                return self.text in getattr(alert, self.key).casefold()
-            case label:
-                return any(
-                    name.casefold() == label and self.text in value.casefold() for name, value in alert.labels.items()
-                )
-
-
-def states(row: Row) -> tuple[str, ...]:
-    """The words under which `state:` finds a row."""
-    alert, words = row.alert, [row.alert.state.value]
-    if alert.held_for:
-        words.append("held")
-    words.append("acknowledged" if alert.acknowledged else "open")
-    if row.doubt:
-        words.append("?")
-    if alert.state is AlertState.NO_DATA:
-        words.append("no-data")
-    return tuple(words)
+    def _found(self, row: Searchable) -> bool:
+        if not self.key:
+            return self.text in row.text
+        if self.key in _BEGINNINGS:
+            return any(word.casefold().startswith(self.text) for word in row.words(self.key))
+        return any(self.text in word.casefold() for word in row.words(self.key))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +80,6 @@ class Filter:
                 words.append(Word(part, "", wanted))
         return cls(tuple(words))
 
-    def matches(self, row: Row) -> bool:
+    def matches(self, row: Searchable) -> bool:
         """Whether every word matches."""
         return all(word.matches(row) for word in self.words)

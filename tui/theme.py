@@ -26,6 +26,7 @@ QUIET = Style(color=MUTED)
 HEADING = Style(color=ACCENT, bold=True)
 OK = Style(color=GOOD)
 BAD = Style(color=SEVERITY_COLOUR[Severity.CRITICAL], bold=True)
+HERE = Style(color=FOREGROUND, bold=True, reverse=True)
 DOUBT = Style(color=SEVERITY_COLOUR[Severity.WARNING], bold=True)
 
 

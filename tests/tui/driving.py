@@ -61,7 +61,7 @@ async def renew(pilot: Pilot[None]) -> None:
     """Have the log polled now, and wait until what is new is shown."""
     app = pilot.app
     assert isinstance(app, ControlplaneApp)
-    head = app.reader._log.head() if app.reader._log is not None else 0
+    head = app.reader.log.head() if app.reader.log is not None else 0
     app._wake.set()
     await until(lambda: app.snapshot.position >= head, f"position {head}")
     await pilot.pause()

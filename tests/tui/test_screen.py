@@ -18,7 +18,7 @@ from tests.tui.sample import NOW
 from tests.tui.test_data import Counting
 from tui.app import SCREENS, ControlplaneApp
 from tui.data import SnapshotReader
-from tui.screens.alerts import AlertsScreen
+from tui.screens.advice import AdviceScreen
 from tui.screens.confirm import ConfirmDialog
 from tui.screens.detail import DetailScreen
 from tui.screens.help import HelpScreen, help_lines
@@ -152,7 +152,7 @@ async def test_one_source_down_leaves_the_others(log: EventLog) -> None:
 async def test_a_lost_store_keeps_the_last_picture_dimmed_and_counts_down(log: EventLog) -> None:
     counting, clock = Counting(log), Clock()
     app = ControlplaneApp(SnapshotReader(counting), None, environment="prod-eu", clock=clock)
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=(80, 28)) as pilot:
         await ready(pilot)
         before = painted(alerts(app))
         counting.error = ControlplaneError("events.db is [locked] by pid 7")
@@ -236,7 +236,7 @@ def _bindings(cls: type) -> Iterator[Any]:
             return
 
 
-@pytest.mark.parametrize("screen", [AlertsScreen, DetailScreen])
+@pytest.mark.parametrize("screen", [*SCREENS, AdviceScreen, DetailScreen])
 def test_no_key_is_bound_twice(screen: type) -> None:
     bound = [binding for cls in (screen, ControlplaneApp) for binding in _bindings(cls)]
     keys = [key for binding in bound for key in binding.key.split(",")]

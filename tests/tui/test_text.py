@@ -14,7 +14,8 @@ from tests.tui.sample import NOW
 from tui.data import Row
 from tui.filter import Filter
 from tui.text import against, change_money, fit, safe, short_age, where
-from tui.widgets.columns import COLUMNS, GAP, layout
+from tui.widgets.alert_list import COLUMNS
+from tui.widgets.columns import GAP, layout
 
 
 def row(**fields) -> Row:
@@ -96,7 +97,7 @@ def test_a_cost_is_a_change() -> None:
     st.dictionaries(st.sampled_from([column.name for column in COLUMNS]), st.integers(2, 60)),
 )
 def test_columns_never_overflow(width: int, wanted: dict[str, int]) -> None:
-    chosen = layout(width, wanted)
+    chosen = layout(COLUMNS, width, wanted)
     total = sum(size for _, size in chosen) + GAP * (len(chosen) - 1)
     assert total <= width or len(chosen) == 1
     assert all(size >= 1 for _, size in chosen)
@@ -113,7 +114,7 @@ def test_columns_never_overflow(width: int, wanted: dict[str, int]) -> None:
     ],
 )
 def test_the_least_important_columns_leave_first(width: int, names: list[str]) -> None:
-    assert [column.name for column, _ in layout(width, {})] == names
+    assert [column.name for column, _ in layout(COLUMNS, width, {})] == names
 
 
 @pytest.mark.parametrize(

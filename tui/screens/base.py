@@ -13,28 +13,43 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Footer
 
-from tui.commands import Kind, refusal
+from controlplane.model.recommendations import Recommendation
+from tui.commands import OF_ALERTS, Kind, Target, refusal
 from tui.data import Row, Snapshot
 from tui.text import safe
 from tui.trust import Trust
 from tui.widgets.status import Banner, StatusBar
+from tui.widgets.tabs import Tabs
 
 if TYPE_CHECKING:
     from tui.app import ControlplaneApp
 
-_COMMANDS = {"acknowledge": Kind.ACKNOWLEDGE, "undo": Kind.UNDO}
-
+_COMMANDS = {
+    "acknowledge": Kind.ACKNOWLEDGE,
+    "undo": Kind.UNDO,
+    "approve": Kind.APPROVE,
+    "reject": Kind.REJECT,
+    "executed": Kind.EXECUTED,
+    "reopen": Kind.REOPEN,
+}
 
 ACT: tuple[BindingType, ...] = (
     Binding("a", "acknowledge", "Ack", id="act.acknowledge", tooltip="Acknowledge the alert, with a note"),
     Binding("u", "undo", "Undo", id="act.undo", tooltip="Withdraw the acknowledgement"),
-    Binding("y", "copy_id", "Copy", id="act.copy", tooltip="Copy the alert's id to the clipboard"),
+    Binding("y", "copy_id", "Copy", show=False, id="act.copy", tooltip="Copy the id to the clipboard"),
     Binding("ctrl+c", "screen.copy_text", "Copy the marked text", show=False, id="act.copy_text"),
 )
 """Keys for what is done about the selected alert."""
+DECIDE: tuple[BindingType, ...] = (
+    Binding("A", "approve", "Approve", id="act.approve", tooltip="Approve the recommendation"),
+    Binding("X", "reject", "Reject", id="act.reject", tooltip="Reject the recommendation, with the reason"),
+    Binding("E", "executed", "Executed", show=False, id="act.executed", tooltip="Say that it was done"),
+    Binding("U", "reopen", "Take back", show=False, id="act.reopen", tooltip="Take approval or rejection back"),
+)
+"""Keys for what is decided about the selected recommendation; uppercase, because it matters."""
 MOVE: tuple[BindingType, ...] = (
-    Binding("j,down", "move('down')", "Next alert, or a line down", show=False, id="move.down"),
-    Binding("k,up", "move('up')", "Previous alert, or a line up", show=False, id="move.up"),
+    Binding("j,down", "move('down')", "Next row, or a line down", show=False, id="move.down"),
+    Binding("k,up", "move('up')", "Previous row, or a line up", show=False, id="move.up"),
     Binding("g,home", "move('first')", "First", show=False, id="move.first"),
     Binding("G,end", "move('last')", "Last", show=False, id="move.last"),
     Binding("ctrl+d,pagedown", "move('page_down')", "Half a page down", show=False, id="move.page_down"),
@@ -46,11 +61,27 @@ MOVE: tuple[BindingType, ...] = (
 
 
 class SnapshotScreen(Screen[None], inherit_bindings=False):
-    """Bar, banner, body and footer; subclasses fill in the body and say which alert is selected."""
+    """Bar, screens, banner, body and footer; subclasses fill in the body and say which alert is selected."""
+
+    DEFAULT_CSS = """
+    SnapshotScreen {
+        &.-low Tabs, &.-slim Tabs { display: none; }
+    }
+    """
 
     KEY: ClassVar[str] = ""
     """The digit that leads here; empty for a screen that is opened from another one."""
     NAME: ClassVar[str] = ""
+    SHORT: ClassVar[str] = ""
+    """The name where there is little room."""
+    MODE: ClassVar[str] = ""
+    """The name in code."""
+
+    @classmethod
+    def count(cls, snapshot: Snapshot) -> str:  # noqa: ARG003
+        """How much there is on the screen, as its title says it; empty where a number says nothing."""
+        return ""
+
     AUTO_FOCUS = None
     HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (60, "-middle"), (120, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-low"), (18, "-medium"), (36, "-tall")]  # noqa: RUF012
@@ -62,6 +93,7 @@ class SnapshotScreen(Screen[None], inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         yield StatusBar(id="bar")
+        yield Tabs(id="tabs")
         yield Banner(id="banner")
         yield from self.body()
         yield Footer(compact=True, show_command_palette=False)
@@ -88,6 +120,16 @@ class SnapshotScreen(Screen[None], inherit_bindings=False):
         """The alert that was selected and has ended since."""
         return None
 
+    @property
+    def advised(self) -> Recommendation | None:
+        """The recommendation that decisions are about: the first one of the selected alert."""
+        row = self.selected
+        return row.advice[0] if row is not None and row.advice else None
+
+    def target(self, kind: Kind) -> Target | None:
+        """What a command would be about."""
+        return self.selected if kind in OF_ALERTS else self.advised
+
     # from the app
 
     def deliver(self, snapshot: Snapshot, trusted: Trust, now: datetime, *, fresh: bool) -> None:
@@ -96,6 +138,7 @@ class SnapshotScreen(Screen[None], inherit_bindings=False):
             return
         read_only = self.control.read_only
         with suppress(NoMatches):  # its widgets go before it does
+            self.query_one(Tabs).show(self.control.tabs, self.KEY or self.control.home_key)
             self.query_one(StatusBar).show(snapshot, trusted, now, read_only=read_only)
             self.query_one(Banner).show(snapshot, trusted, now, read_only=read_only)
             self.set_class(bool(snapshot.error), "-disconnected")
@@ -125,7 +168,7 @@ class SnapshotScreen(Screen[None], inherit_bindings=False):
     def refused(self, kind: Kind) -> str:
         """Why a command about the selected alert is refused now; empty where it isn't."""
         ended = self.ended is not None
-        return refusal(kind, self.selected, self.control.trusted, read_only=self.control.read_only, ended=ended)
+        return refusal(kind, self.target(kind), self.control.trusted, read_only=self.control.read_only, ended=ended)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Commands that would be refused are dim, and do nothing by key, click or palette."""
@@ -139,6 +182,10 @@ class SnapshotScreen(Screen[None], inherit_bindings=False):
         if active is not None and not active.enabled and (kind := _COMMANDS.get(active.binding.action)):
             self.notify(safe(self.refused(kind)), severity="warning", markup=False)
 
+    def on_tabs_chosen(self, event: Tabs.Chosen) -> None:
+        """A click on a screen's name is its digit."""
+        self.control.go(event.key)
+
     def action_acknowledge(self) -> None:
         """Ask for a note and acknowledge the selected alert."""
         self.control.ask(Kind.ACKNOWLEDGE, self.selected)
@@ -147,14 +194,40 @@ class SnapshotScreen(Screen[None], inherit_bindings=False):
         """Ask and withdraw the acknowledgement of the selected alert."""
         self.control.ask(Kind.UNDO, self.selected)
 
-    def action_copy_id(self) -> None:
-        """Copy the id of the selected alert (OSC 52)."""
+    def action_approve(self) -> None:
+        """Ask and approve the selected recommendation; a failover needs the name of its cell typed."""
+        self.control.ask(Kind.APPROVE, self.advised)
+
+    def action_reject(self) -> None:
+        """Ask for the reason and reject the selected recommendation."""
+        self.control.ask(Kind.REJECT, self.advised)
+
+    def action_executed(self) -> None:
+        """Ask and say that the selected recommendation was done."""
+        self.control.ask(Kind.EXECUTED, self.advised)
+
+    def action_reopen(self) -> None:
+        """Ask and take the decision about the selected recommendation back."""
+        self.control.ask(Kind.REOPEN, self.advised)
+
+    @property
+    def copied(self) -> str:
+        """The id that is copied."""
         row = self.selected or self.ended
-        if row is None:
-            self.notify("No alert is selected.", severity="warning", markup=False)
+        return "" if row is None else row.id
+
+    def action_copy_id(self) -> None:
+        """Copy the id of what is selected."""
+        name = self.copied
+        if not name:
+            self.notify("Nothing is selected.", severity="warning", markup=False)
             return
-        self.app.copy_to_clipboard(row.alert.id)
-        self.notify(f"Copied {safe(row.alert.id)}", markup=False)
+        self.copy(name, safe(name))
+
+    def copy(self, text: str, said: str) -> None:
+        """Copy a text by the terminal's own clipboard (OSC 52), and say what was copied."""
+        self.app.copy_to_clipboard(text)
+        self.notify(f"Copied {said}", markup=False)
 
     def action_move(self, where: str) -> None:
         """Scroll the focused pane; screens with a list move its cursor."""

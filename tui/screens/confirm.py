@@ -11,6 +11,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from tui import theme
+from tui.commands import Question
 from tui.text import safe
 
 
@@ -39,51 +40,75 @@ class ConfirmDialog(ModalScreen[str | None]):
         & Input:focus { background: $cursor; }
         & #buttons { height: 1; align-horizontal: right; }
         & Button { margin-left: 2; min-width: 10; height: 1; border: none; background: $panel; color: $foreground; }
+        & Button:disabled { color: $muted; background: $surface; text-style: italic; }
         & Button:focus { background: $accent; color: $background; text-style: bold; }
         & #hint { margin: 1 0 0 0; color: $muted; }
     }
     """
 
-    def __init__(self, title: str, question: str, verb: str, *, note: bool) -> None:
+    def __init__(self, question: Question) -> None:
         super().__init__()
-        self._title, self._question, self._verb, self._asks_note = title, question, verb, note
+        self._question = question
         self._answered = False
 
     def compose(self) -> ComposeResult:
+        asked = self._question
         with VerticalScroll(id="dialog", can_focus=False) as dialog:
-            dialog.border_title = Text(self._title)
-            yield Static(Text(safe(self._question, 400), theme.PLAIN))
-            if self._asks_note:
-                yield Input(
-                    placeholder="a note for the others", id="note", max_length=500, compact=True, select_on_focus=False
-                )
+            dialog.border_title = Text(asked.title)
+            yield Static(Text(safe(asked.text, 400), theme.PLAIN))
+            if asked.exact:
+                yield Static(Text.assemble("Type ", (asked.exact, theme.STRONG), " to go on."), id="exact-hint")
+                yield Input(id="exact", max_length=200, compact=True, select_on_focus=False)
+            if asked.note:
+                yield Input(placeholder=asked.note, id="note", max_length=500, compact=True, select_on_focus=False)
             with Horizontal(id="buttons"):
                 yield Button("Cancel", id="cancel", compact=True)
-                yield Button(self._verb, id="confirm", compact=True)
-            hint = "Type a note, " if self._asks_note else ""
-            yield Static(Text(f"{hint}Tab and Enter: {self._verb.lower()}. Esc: cancel."), id="hint")
+                yield Button(asked.verb, id="confirm", compact=True, disabled=not self._complete)
+            first = "Type the name, " if asked.exact else "Type a note, " if asked.note else ""
+            first = "Type the reason, " if asked.required else first
+            yield Static(Text(f"{first}Tab and Enter: {asked.verb.lower()}. Esc: cancel."), id="hint")
 
     def on_mount(self) -> None:
         self.query_one("#cancel").focus()
 
-    def on_key(self, event: events.Key) -> None:
-        """What is typed while a button has the focus goes into the note."""
-        if not self._asks_note or not event.is_printable or event.character is None:
-            return
-        note = self.query_one("#note", Input)
-        if not note.has_focus:
-            event.stop()
-            note.focus()
-            note.insert_text_at_cursor(event.character)
+    def _typed(self, name: str) -> str:
+        found = self.query(f"#{name}").results(Input) if self.is_mounted else iter(())
+        return next((line.value.strip() for line in found), "")
 
-    def on_input_submitted(self) -> None:
-        self.query_one("#confirm").focus()
+    @property
+    def _complete(self) -> bool:
+        """Whether what has to be typed is there."""
+        asked = self._question
+        exact = not asked.exact or self._typed("exact") == asked.exact
+        return exact and (not asked.required or bool(self._typed("note")))
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Confirming becomes possible with the exact name, and with a reason where one is needed."""
+        event.stop()
+        self.query_one("#confirm").disabled = not self._complete
+
+    def on_key(self, event: events.Key) -> None:
+        """What is typed while a button has the focus goes into the first line."""
+        line = next(iter(self.query(Input)), None)
+        if line is None or not event.is_printable or event.character is None:
+            return
+        if not isinstance(self.focused, Input):
+            event.stop()
+            line.focus()
+            line.insert_text_at_cursor(event.character)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Enter goes to the next line that is to be filled in, then to the button."""
+        event.stop()
+        lines = list(self.query(Input))
+        after = lines[lines.index(event.input) + 1 :]
+        target = after[0] if after and not self._complete else self.query_one("#confirm")
+        (self.query_one("#cancel") if target.disabled else target).focus()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """The first answer counts."""
         event.stop()
-        note = self.query_one("#note", Input).value.strip() if self._asks_note else ""
-        self._answer(note if event.button.id == "confirm" else None)
+        self._answer(self._typed("note") if event.button.id == "confirm" and self._complete else None)
 
     def action_cancel(self) -> None:
         """Close and change nothing."""

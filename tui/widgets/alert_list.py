@@ -1,294 +1,105 @@
-"""The list of alerts: draws only the lines in view, and its cursor belongs to an alert, not to a line."""
+"""The list of alerts."""
 
-from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
+from decimal import Decimal
 from operator import attrgetter
-from typing import Any, ClassVar
 
-from rich.segment import Segment
 from rich.style import Style
-from textual import events
-from textual.geometry import Region, Size
-from textual.message import Message
-from textual.scroll_view import ScrollView
-from textual.strip import Strip
 
+from controlplane.model.alerts import AlertState
 from tui import theme
 from tui.data import Row
-from tui.filter import Filter
-from tui.text import fit
-from tui.widgets.columns import GAP, Column, cell_style, layout, needs
+from tui.text import against, change_money, safe, short_age, where
+from tui.widgets.columns import Column, Table
+from tui.widgets.row_list import RowList
 
-ORDERS = ("urgency", "newest", "name")
-_MARK = 2
-_Cells = tuple[tuple[str, Style], ...]
+
+def state_word(row: Row) -> str:
+    """FIR, ACK, HLD, NOD or PND; with a question mark where the source is in doubt."""
+    alert = row.alert
+    if alert.acknowledged is not None:
+        word = "ACK"
+    elif alert.held_for is not None:
+        word = "HLD"
+    else:
+        word = {AlertState.FIRING: "FIR", AlertState.NO_DATA: "NOD", AlertState.PENDING: "PND"}[alert.state]
+    return word + ("?" if row.doubt else "")
+
+
+def _cost(row: Row, _: datetime) -> str:
+    """The first open recommendation's change of the monthly bill, in whole units; what is lacking is said."""
+    if not row.advice or not row.advice[0].open:
+        return "no advice" if row.lack else ""
+    cost = row.advice[0].proposal.cost
+    money = change_money(cost.model_copy(update={"per_month": cost.per_month and cost.per_month.quantize(Decimal(1))}))
+    return money if money == "unknown" else f"{money}/mo"
+
+
+def _owner(row: Row, _: datetime) -> str:
+    return safe(row.alert.acknowledged.actor, 30) if row.alert.acknowledged else "-"
 
 
 def _name(row: Row) -> tuple[str, str, str, str]:
     return (row.alert.platform, row.alert.component, row.alert.title, row.alert.id)
 
 
-_KEYS: dict[str, Callable[[Row], Any]] = {
-    "urgency": attrgetter("urgency", "alert.id"),
-    "newest": attrgetter("newest", "alert.id"),
-    "name": _name,
-}
+def _calling(row: Row) -> bool:
+    """Whether it is reported and nobody has taken it."""
+    return row.alert.state is not AlertState.PENDING and row.alert.acknowledged is None
 
 
-class AlertList(ScrollView, can_focus=True, inherit_bindings=False):
-    """A virtual list: a header line and one line an alert.
+def _severity(row: Row) -> Style:
+    return theme.severity_style(row.alert.severity, calling=_calling(row))
 
-    The cursor stays on its alert through inserts, removals and sorting. When that alert ends, the cursor
-    stays on what is gone, so that no key acts on a neighbour, until it is moved.
-    """
 
-    class Moved(Message):
-        """The cursor is on another alert, or its alert came, changed or went."""
+def _state(row: Row) -> Style:
+    return theme.DOUBT if row.doubt or row.alert.state is AlertState.NO_DATA else theme.QUIET
 
-    class Opened(Message):
-        """The alert under the cursor was double-clicked."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"alerts--header", "alerts--cursor", "alerts--cursor-idle"}
-    DEFAULT_CSS = """
-    AlertList {
-        overflow-x: hidden;
-        overflow-y: auto;
-        scrollbar-size-vertical: 1;
-        & > .alerts--header { color: $muted; background: $surface; text-style: bold; }
-        & > .alerts--cursor { background: $cursor; }
-        & > .alerts--cursor-idle { background: $panel; }
-    }
-    """
+def _title(row: Row) -> Style:
+    return theme.STRONG if _calling(row) else theme.PLAIN
+
+
+def _plain(_: Row) -> Style:
+    return theme.PLAIN
+
+
+COLUMNS: tuple[Column[Row], ...] = (
+    Column("severity", "Sev", 4, 4, 0, lambda row, _: theme.SEVERITY_WORD[row.alert.severity], _severity),
+    Column("state", "St", 4, 4, 1, lambda row, _: state_word(row), _state),
+    Column("age", "Age", 6, 6, 1, lambda row, now: short_age(now - row.since), right=True),
+    Column("platform", "Platform", 8, 12, 8, lambda row, _: safe(row.alert.platform, 40)),
+    Column("component", "Component", 9, 14, 5, lambda row, _: safe(row.alert.component, 40), _plain),
+    Column("where", "Where", 12, 26, 3, lambda row, _: where(row.alert.labels, row.alert.component), _plain),
+    Column("alert", "Alert", 22, 48, 0, lambda row, _: safe(row.alert.title, 120), _title, grows=True),
+    Column(
+        "value",
+        "Value",
+        18,
+        34,
+        2,
+        lambda row, _: against(row.value, row.alert.threshold, row.alert.unit, short=True),
+        _plain,
+    ),
+    Column("cost", "Cost", 10, 14, 6, _cost, right=True),
+    Column("owner", "Own", 4, 12, 7, _owner, _plain),
+)
+ALERTS = Table(
+    COLUMNS,
+    {"urgency": attrgetter("urgency", "alert.id"), "newest": attrgetter("newest", "alert.id"), "name": _name},
+    {
+        "severity": "urgency",
+        "state": "urgency",
+        "age": "newest",
+        "platform": "name",
+        "component": "name",
+        "alert": "name",
+    },
+)
+
+
+class AlertList(RowList[Row]):
+    """One line an alert."""
 
     def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self.cursor_id: str | None = None
-        self.order = ORDERS[0]
-        self.filter = Filter()
-        self.empty: tuple[str, ...] = ()
-        """What is said in place of rows."""
-        self._all: Sequence[Row] = ()
-        self._rows: list[Row] = []
-        self._known: dict[str, Row] = {}
-        self._index: dict[str, int] = {}
-        self._cursor = 0
-        self._chosen = ""
-        self._gone: Row | None = None
-        self._now: datetime | None = None
-        self._busy: Collection[str] = frozenset()
-        self._wanted: dict[str, int] = {}
-        self._columns: list[tuple[Column, int]] = []
-        self._drawn: dict[int, object] = {}
-
-    # content
-
-    @property
-    def rows(self) -> Sequence[Row]:
-        """The rows that pass the filter, in order."""
-        return self._rows
-
-    @property
-    def selected(self) -> Row | None:
-        """The row under the cursor, also while the filter hides it; None where there is none or its alert has ended."""
-        return self._known.get(self.cursor_id or "")
-
-    @property
-    def ended(self) -> Row | None:
-        """The last that was known of the alert under the cursor, where that has ended."""
-        return self._gone
-
-    def show(self, rows: Sequence[Row], now: datetime, busy: Collection[str] = ()) -> None:
-        """Take new rows; `busy` are ids with a command under way."""
-        before = self.selected
-        self._known = {row.alert.id: row for row in rows}
-        self._all, self._now, self._busy = rows, now, busy
-        wanted = needs(rows, now)  # only grows, so that columns don't move to and fro with every value
-        self._wanted = {name: max(size, self._wanted.get(name, 0)) for name, size in wanted.items()}
-        self._arrange(before)
-
-    def tell_time(self, now: datetime) -> None:
-        """Let the ages count; only lines that change are drawn."""
-        self._now = now
-        self._refresh_changed()
-
-    def set_filter(self, chosen: Filter) -> None:
-        """Show only what matches; the cursor goes to the first row if its own is hidden."""
-        self.filter = chosen
-        self._arrange(None)
-        if self._chosen in self._index:  # a shorter filter shows again where the cursor had been put
-            self.move_to(self._index[self._chosen])
-        elif self.cursor_id not in self._index:
-            self.cursor_id = None
-            self._put(0)
-            self.post_message(self.Moved())
-
-    def next_order(self) -> str:
-        """Sort by the next order and return its name."""
-        self.order = ORDERS[(ORDERS.index(self.order) + 1) % len(ORDERS)]
-        self._arrange(self.selected)
-        return self.order
-
-    def _arrange(self, before: Row | None) -> None:
-        chosen = self.filter
-        self._rows = sorted(
-            (row for row in self._all if chosen.matches(row)) if chosen.words else self._all,
-            key=_KEYS[self.order],
-        )
-        self._index = {row.alert.id: index for index, row in enumerate(self._rows)}
-        shift = 0
-        if self.cursor_id is None and self._rows:
-            self.cursor_id = self._rows[0].alert.id
-            self._chosen = self._chosen or self.cursor_id
-        index = self._index.get(self.cursor_id or "")
-        if index is None:
-            self._gone = None if self.selected else before or self._gone
-        else:
-            self._gone = None
-            shift, self._cursor = index - self._cursor, index
-        self._resize_columns()
-        self.virtual_size = Size(self.width, len(self._rows) + 1)
-        if shift and self.scroll_offset.y > 0:  # keep the line under the eyes where it is
-            self.scroll_to(y=self.scroll_offset.y + shift, animate=False)
-        self._into_view()
-        self._refresh_changed()
-        self.post_message(self.Moved())
-
-    # cursor
-
-    def move(self, lines: int) -> None:
-        """Move the cursor by so many rows; from an alert that is gone it starts at the place where that stood."""
-        start = self._cursor
-        if self.cursor_id not in self._index and lines > 0:
-            start -= 1  # the row that moved up into the gap is the next one
-        self.move_to(start + lines)
-
-    def move_to(self, index: int) -> None:
-        """Put the cursor on a row; beyond the ends it stays on the first or last."""
-        self._put(index)
-        self._chosen = self.cursor_id or ""
-
-    def _put(self, index: int) -> None:
-        if not self._rows:
-            return
-        self._cursor = max(0, min(index, len(self._rows) - 1))
-        self.cursor_id = self._rows[self._cursor].alert.id
-        self._gone = None
-        self._into_view()
-        self._refresh_changed()
-        self.post_message(self.Moved())
-
-    def move_to_end(self) -> None:
-        """Put the cursor on the last row."""
-        self.move_to(len(self._rows) - 1)
-
-    @property
-    def width(self) -> int:
-        """The cells of a line, without the scrollbar."""
-        return self.scrollable_content_region.width
-
-    @property
-    def page(self) -> int:
-        """How many rows half a page has."""
-        return max(1, (self.size.height - 1) // 2)
-
-    def _into_view(self) -> None:
-        height = self.size.height - 1
-        if height <= 0:
-            return
-        top, cursor = self.scroll_offset.y, min(self._cursor, max(0, len(self._rows) - 1))
-        if cursor < top:
-            self.scroll_to(y=cursor, animate=False)
-        elif cursor >= top + height:
-            self.scroll_to(y=cursor - height + 1, animate=False)
-
-    # drawing
-
-    def on_resize(self) -> None:
-        self.virtual_size = Size(self.width, len(self._rows) + 1)
-        self._resize_columns()
-        self._into_view()
-        self.refresh()
-
-    def on_focus(self) -> None:
-        self.refresh()
-
-    def on_blur(self) -> None:
-        self.refresh()
-
-    def _resize_columns(self) -> None:
-        columns = layout(max(1, self.width - _MARK), self._wanted)
-        if columns != self._columns:
-            self._columns = columns
-            self._drawn.clear()
-            self.refresh()
-
-    def _refresh_changed(self) -> None:
-        """Ask for the lines that differ from what was drawn."""
-        if not self._rows:
-            self.refresh()
-            return
-        top = self.scroll_offset.y
-        for y in range(1, self.size.height):
-            if self._drawn.get(y) != self._line(top + y - 1):
-                self.refresh(Region(0, y, self.width, 1))
-
-    def _line(self, index: int) -> tuple[_Cells, bool] | None:
-        if index >= len(self._rows) or self._now is None:
-            return None
-        row, now = self._rows[index], self._now
-        busy = row.alert.id in self._busy
-        cells = []
-        for column, width in self._columns:
-            text = "…" if busy and column.name == "owner" else column.cell(row, now)
-            cells.append((fit(text, width, right=column.right), cell_style(column, row)))
-        return tuple(cells), row.alert.id == self.cursor_id
-
-    def render_line(self, y: int) -> Strip:
-        """One line of the widget: the header, a row, or a word about why there is none."""
-        width, base = self.width, self.rich_style
-        if y == 0:
-            return self._header(width)
-        if not self._rows:
-            return self._message(y - 1, width, base)
-        line = self._line(self.scroll_offset.y + y - 1)
-        self._drawn[y] = line
-        if line is None:
-            return Strip.blank(width, base)
-        cells, current = line
-        if current:
-            base += self._cursor_style()
-        segments = [Segment("> " if current else "  ", base + Style(bold=True, color=theme.ACCENT))]
-        for text, style in cells:
-            if style.reverse:  # only the word is turned around, not its padding
-                segments += [Segment(text.rstrip(), base + style), Segment(" " * GAP, base)]
-            else:
-                segments.append(Segment(text + " " * GAP, base + style))
-        return Strip(segments).adjust_cell_length(width, base)
-
-    def _cursor_style(self) -> Style:
-        if self.app.console.color_system not in ("truecolor", "256"):
-            return Style(underline=True)  # no dark blue among 16 colours leaves the text readable
-        return self.get_component_rich_style("alerts--cursor" if self.has_focus else "alerts--cursor-idle")
-
-    def _header(self, width: int) -> Strip:
-        style = self.get_component_rich_style("alerts--header")
-        titles = (" " * GAP).join(fit(column.title, size, right=column.right) for column, size in self._columns)
-        return Strip([Segment(" " * _MARK + titles, style)]).adjust_cell_length(width, style)
-
-    def _message(self, y: int, width: int, base: Style) -> Strip:
-        first = max(0, (self.size.height - 1 - len(self.empty)) // 2)
-        if not first <= y < first + len(self.empty):
-            return Strip.blank(width, base)
-        style = base + (theme.STRONG if y == first else theme.QUIET)
-        text = fit(self.empty[y - first], max(1, width - 4)).rstrip()
-        return Strip([Segment(" " * 2, base), Segment(text, style)]).adjust_cell_length(width, base)
-
-    # mouse
-
-    def on_click(self, event: events.Click) -> None:
-        index = self.scroll_offset.y + event.y - 1 - self.gutter.top
-        if event.y - self.gutter.top < 1 or index >= len(self._rows):
-            return
-        self.move_to(index)
-        if event.chain == 2:
-            self.post_message(self.Opened())
+        super().__init__(ALERTS, id=id)

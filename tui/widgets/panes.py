@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from rich.console import Group, RenderableType
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
@@ -10,8 +11,15 @@ from textual.widgets import Static
 
 from controlplane.model.alerts import AlertState
 from controlplane.model.views import SourceHealth
-from tui import describe, theme
-from tui.data import Row
+from tui import theme
+from tui.data import AdviceRow, Entry, Row, Snapshot
+from tui.describe.advice import advice as describe_advice
+from tui.describe.advice import lack as describe_lack
+from tui.describe.advice import one as describe_one
+from tui.describe.alert import facts as describe_facts
+from tui.describe.alert import headline as describe_headline
+from tui.describe.entry import entry as describe_entry
+from tui.describe.health import message_lines, rule_lines, source_lines
 from tui.text import advice_line
 from tui.widgets.chart import History, caption
 
@@ -28,8 +36,8 @@ class DetailPane(VerticalScroll, can_focus=True, inherit_bindings=False):
     }
     """
 
-    def __init__(self, *, full: bool = False, id: str | None = None) -> None:
-        super().__init__(id=id)
+    def __init__(self, *, full: bool = False, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
         self._full = full
 
     def compose(self) -> ComposeResult:
@@ -50,11 +58,71 @@ class DetailPane(VerticalScroll, can_focus=True, inherit_bindings=False):
             history.remove_class("-drawn")
             headline.update(Text("No alert is selected.", theme.QUIET))
             return
-        headline.update(describe.headline(row, now, gone=gone))
+        headline.update(describe_headline(row, now, gone=gone))
         history.show(row)
         under.update(caption(row))
-        advised.update(describe.advice(row, now, full=self._full))
-        facts.update(describe.facts(row, now))
+        advised.update(describe_advice(row, now, full=self._full))
+        facts.update(describe_facts(row, now))
+
+
+class TextPane(VerticalScroll, can_focus=True, inherit_bindings=False):
+    """A text that scrolls."""
+
+    DEFAULT_CSS = """
+    TextPane { overflow-x: hidden; scrollbar-size-vertical: 1; padding: 0 1; }
+    """
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="text")
+
+    def tell(self, said: RenderableType) -> None:
+        """Show something else."""
+        self.query_one("#text", Static).update(said)
+
+
+class AdvicePane(TextPane):
+    """One recommendation; `full` leaves nothing out."""
+
+    def __init__(self, *, full: bool = False, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._full = full
+
+    def show(self, row: AdviceRow | None, now: datetime) -> None:
+        """Describe a recommendation, or why there is none."""
+        if row is None:
+            self.tell(Text("No recommendation is selected.", theme.QUIET))
+        elif row.recommendation is None:
+            self.tell(describe_lack(row.lack, row.title))
+        else:
+            self.tell(describe_one(row.recommendation, row.row, now, full=self._full))
+
+
+class EntryPane(TextPane):
+    """One event in full."""
+
+    def show(self, entry: Entry | None, now: datetime) -> None:
+        """Describe an event."""
+        self.tell(Text("No event is selected.", theme.QUIET) if entry is None else describe_entry(entry, now))
+
+
+class HealthPane(TextPane):
+    """Sources, rules and messages."""
+
+    def show(self, snapshot: Snapshot, now: datetime) -> None:
+        """Failed sources first."""
+        ordered = sorted(snapshot.sources, key=lambda source: (not source.failed, source.source))
+        none = Text("No source has answered yet.", theme.QUIET)
+        self.tell(
+            Group(
+                source_lines(ordered, now) if ordered else none,
+                Text(),
+                Text("Rules", theme.HEADING),
+                rule_lines(snapshot, now),
+                Text(),
+                Text("Messages", theme.HEADING),
+                message_lines(snapshot),
+            )
+        )
 
 
 class SourcesPane(VerticalScroll, can_focus=True, inherit_bindings=False):
@@ -74,7 +142,7 @@ class SourcesPane(VerticalScroll, can_focus=True, inherit_bindings=False):
             lines.update(Text("No source has answered yet.", theme.QUIET))
             return
         ordered = sorted(sources, key=lambda source: (not source.failed, source.source))
-        lines.update(describe.source_lines(ordered, now))
+        lines.update(source_lines(ordered, now))
 
 
 class AdviceLine(Static):

@@ -1,0 +1,23 @@
+"""What the screens show: immutable snapshots of the event store's projections, read through the event log alone."""
+
+from tui.data.log import History, Log, Measured, utc_now
+from tui.data.reader import SnapshotReader
+from tui.data.rows import AdviceRow, Entry, Holding, Lack, Row
+from tui.data.snapshot import MISSED, POLL, Snapshot, tick_interval
+
+__all__ = [
+    "MISSED",
+    "POLL",
+    "AdviceRow",
+    "Entry",
+    "History",
+    "Holding",
+    "Lack",
+    "Log",
+    "Measured",
+    "Row",
+    "Snapshot",
+    "SnapshotReader",
+    "tick_interval",
+    "utc_now",
+]

@@ -1,0 +1,228 @@
+"""Events in words: what each line of the timeline and of the audit trail says."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from controlplane.model import payloads as p
+from controlplane.model.alerts import Alert
+from controlplane.model.base import Model
+from controlplane.model.events import Event
+from controlplane.model.recommendations import Recommendation
+from controlplane.model.rules import Severity
+from controlplane.model.time import human_duration
+from controlplane.model.units import human
+from controlplane.model.views import DeliveryRecord
+from tui.data.rows import Entry
+
+_ALERTS: tuple[type[Model], ...] = (
+    p.AlertPending,
+    p.AlertFired,
+    p.AlertNoData,
+    p.AlertHeld,
+    p.AlertReturned,
+    p.AlertResolved,
+    p.AlertDropped,
+)
+_DECISIONS: tuple[type[Model], ...] = (
+    p.RecommendationApproved,
+    p.RecommendationRejected,
+    p.RecommendationReopened,
+    p.RecommendationExecuted,
+)
+_ADVICE: tuple[type[Model], ...] = (
+    p.RecommendationProposed,
+    p.RecommendationRevised,
+    p.RecommendationWithdrawn,
+    p.RecommendationExpired,
+    p.RecommendationVerified,
+    p.RecommendationIneffective,
+    p.AdviceFailed,
+)
+_TOLD: tuple[type[Model], ...] = (
+    p.NotificationDelivered,
+    p.NotificationFailed,
+    p.NotificationDeadLettered,
+    p.NotificationSuppressed,
+)
+_PEOPLE: tuple[type[Model], ...] = (p.AlertAcknowledged, p.AcknowledgementWithdrawn, *_DECISIONS)
+_HEALTH: tuple[type[Model], ...] = (
+    p.SourceFailed,
+    p.SourceRecovered,
+    p.TelemetrySetAside,
+    p.RuleSetActivated,
+    p.RuleFailed,
+    p.RuleRecovered,
+)
+
+
+def _types(models: Iterable[type[Model]]) -> frozenset[str]:
+    return frozenset(model.model_fields["type"].default for model in models)
+
+
+TIMELINE = _types((*_ALERTS, *_ADVICE, *_TOLD, *_PEOPLE, *_HEALTH))
+"""Types of the events that the timeline shows."""
+AUDIT = _types((*_PEOPLE, p.RuleSetActivated, p.TelemetrySetAside, p.NotificationDeadLettered))
+"""Types of what people did, and of what somebody has to know who asks later."""
+
+_NAMED: dict[type[Model], str] = {
+    p.RecommendationApproved: "APPROVED",
+    p.RecommendationRejected: "REJECTED",
+    p.RecommendationReopened: "REOPENED",
+    p.RecommendationExecuted: "EXECUTED",
+    p.RecommendationWithdrawn: "WITHDRAWN",
+    p.RecommendationExpired: "EXPIRED",
+    p.RecommendationVerified: "VERIFIED",
+    p.RecommendationIneffective: "NO EFFECT",
+}
+
+
+@dataclass(slots=True)
+class Names:
+    """What events name by id alone: alerts, recommendations and deliveries that are known."""
+
+    alerts: dict[str, tuple[str, Severity, str]] = field(default_factory=dict)
+    """Alert id → title, severity, platform."""
+    advice: Mapping[str, Recommendation] = field(default_factory=dict)
+    deliveries: Mapping[str, DeliveryRecord] = field(default_factory=dict)
+
+    def learn(self, alerts: Iterable[Alert]) -> None:
+        """Take the names of active alerts."""
+        for alert in alerts:
+            self.alerts[alert.id] = (alert.title, alert.severity, alert.platform)
+
+
+def entries(events: Iterable[Event], names: Names) -> Iterator[Entry]:
+    """A line for each event, oldest first; `names` learns from the events on the way."""
+    for event in events:
+        facts = getattr(event.payload, "facts", None)
+        if facts is not None:
+            names.alerts[facts.alert] = (facts.title, facts.severity, facts.platform)
+        told = _tell(event, names)
+        if told is not None:
+            yield told
+
+
+def _tell(event: Event, names: Names) -> Entry | None:
+    payload: Any = event.payload
+    kind = type(payload)
+    if kind in _ALERTS:
+        return _alert(event, names)
+    if kind in (p.AlertAcknowledged, p.AcknowledgementWithdrawn):
+        taken = kind is p.AlertAcknowledged
+        said = payload.acknowledgement.note if taken else ""
+        return _entry(event, "ACK" if taken else "UNDO ACK", said, names, alert=payload.alert)
+    if kind in _ADVICE or kind in _DECISIONS:
+        return _advised(event, names)
+    if kind in _TOLD:
+        return _told(event, names)
+    return _health(event)
+
+
+def _entry(event: Event, what: str, said: str, names: Names, *, alert: str = "", **more: Any) -> Entry:
+    title, severity, platform = names.alerts.get(alert, (alert, None, ""))
+    actor = "" if event.actor == "controlplane" else event.actor
+    plain: dict[str, Any] = {"subject": title, "severity": severity, "platform": platform}
+    found = plain | more
+    text = "\n".join([what, found["subject"][:300], said[:300], actor, found["platform"]]).casefold()
+    return Entry(
+        str(event.id), event.position, event.occurred_at, what, said=said, actor=actor, alert=alert, text=text, **found
+    )
+
+
+def _alert(event: Event, names: Names) -> Entry:
+    match event.payload:
+        case p.AlertPending(facts=facts):
+            return _entry(event, "PENDING", facts.summary, names, alert=facts.alert)
+        case p.AlertFired(facts=facts):
+            return _entry(event, "FIRING", facts.summary, names, alert=facts.alert)
+        case p.AlertNoData(facts=facts):
+            return _entry(event, "NO DATA", facts.summary, names, alert=facts.alert)
+        case p.AlertHeld(alert=alert, why=held):
+            return _entry(event, "HELD", held.replace("_", " "), names, alert=alert)
+        case p.AlertReturned(alert=alert):
+            return _entry(event, "AGAIN", "the condition is met again", names, alert=alert)
+        case p.AlertResolved(facts=facts, fired_at=fired_at, reason=reason):
+            lasted = human_duration(event.occurred_at - fired_at)
+            value = "" if facts.value is None else f" at {human(facts.value, facts.unit)}"
+            why = "" if reason == "condition" else f", {reason.replace('_', ' ')}"
+            return _entry(event, "ENDED", f"after {lasted}{value}{why}", names, alert=facts.alert)
+        case p.AlertDropped(alert=alert, reason=reason):
+            return _entry(event, "DROPPED", f"never fired: {reason.replace('_', ' ')}", names, alert=alert)
+    raise AssertionError(event.type)
+
+
+def _advised(event: Event, names: Names) -> Entry:
+    payload: Any = event.payload
+    if isinstance(payload, p.AdviceFailed):
+        return _entry(event, "NO ADVICE", payload.error, names, alert=payload.alert)
+    if isinstance(payload, p.RecommendationProposed | p.RecommendationRevised):
+        found = payload.recommendation
+        what, said = "ADVICE", f"{found.proposal.from_} → {found.proposal.to}"
+        if isinstance(payload, p.RecommendationRevised):
+            what, said = "REVISED", f"v{found.version}, changed: {', '.join(payload.changed)}; {said}"
+    else:
+        known = names.advice.get(payload.recommendation)
+        what, said = _NAMED[type(payload)], getattr(payload, "reason", "")
+        if known is None:
+            return _entry(event, what, said, names, subject=payload.recommendation, advice=payload.recommendation)
+        found = known
+    subject = f"{found.proposal.kind.replace('_', ' ')} {found.proposal.target}"
+    return _entry(
+        event,
+        what,
+        said,
+        names,
+        alert=found.alert,
+        subject=subject,
+        platform=found.platform,
+        advice=found.id,
+        serious=isinstance(payload, p.RecommendationIneffective),
+    )
+
+
+def _told(event: Event, names: Names) -> Entry | None:
+    payload: Any = event.payload
+    known = names.deliveries.get(payload.delivery)
+    subject = payload.incident if isinstance(payload, p.NotificationSuppressed) else payload.delivery
+    severity = None
+    if known is not None:
+        subject, severity = known.title, known.severity
+    more: dict[str, Any] = {"subject": subject, "severity": severity}
+    route = payload.route or "nobody"
+    match payload:
+        case p.NotificationDelivered():
+            action = "" if known is None else f", {known.action.value}"
+            return _entry(event, "TOLD", f"{route} in {payload.seconds:.1f} s{action}", names, **more)
+        case p.NotificationSuppressed():
+            return _entry(event, "NOT TOLD", f"{route}: {payload.reason}", names, **more)
+        case p.NotificationFailed():
+            said = f"{route}, attempt {payload.attempts}: {payload.error}"
+            return _entry(event, "NOT SENT", said, names, serious=True, **more)
+    said = f"{route} after {payload.attempts} attempts: {payload.error}"
+    return _entry(event, "GAVE UP", said, names, serious=True, **more)
+
+
+def _health(event: Event) -> Entry | None:
+    names = Names()
+    match event.payload:
+        case p.SourceFailed(source=source, signal=signal, error=error):
+            about = f"{signal}: " if signal else ""
+            return _entry(event, "SOURCE", f"fails, {about}{error}", names, subject=source, serious=True)
+        case p.SourceRecovered(source=source, signal=signal, failed_since=since):
+            about = f"{signal} " if signal else ""
+            lasted = human_duration(event.occurred_at - since)
+            return _entry(event, "SOURCE", f"{about}answers again after {lasted}", names, subject=source)
+        case p.TelemetrySetAside(file=file, error=error):
+            return _entry(event, "STORE", f"set aside: {error}", names, subject=file, serious=True)
+        case p.RuleSetActivated(rules=rules, problems=problems, digest=digest):
+            wrong = f", {len(problems)} can't be used" if problems else ""
+            said = f"{rules} in force{wrong}"
+            return _entry(event, "RULES", said, names, subject=f"rule set {digest[:12]}", serious=bool(problems))
+        case p.RuleFailed(rule=rule, source=source, error=error):
+            return _entry(
+                event, "RULE", f"can't be evaluated over {source}: {error}", names, subject=rule, serious=True
+            )
+        case p.RuleRecovered(rule=rule, source=source):
+            return _entry(event, "RULE", f"is evaluated again over {source}", names, subject=rule)
+    return None

@@ -1,0 +1,84 @@
+"""The fourth screen: what keeps people from being paged, who did it and for how long."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.widget import Widget
+
+from tui.data import Holding, Row, Snapshot
+from tui.screens.base import ACT, DECIDE, MOVE
+from tui.screens.detail import DetailScreen
+from tui.screens.listing import FIND, ListScreen, answered
+from tui.widgets.lists import HOLDINGS
+from tui.widgets.panes import DetailPane, pane_title
+from tui.widgets.row_list import RowList
+
+
+class AcknowledgementsScreen(ListScreen):
+    """The longest held first, so that a forgotten one is seen."""
+
+    KEY = "4"
+    NAME = "Silences and acknowledgements"
+    SHORT = "Held"
+    MODE = "acknowledgements"
+    NOUN = "acknowledgements"
+    EXAMPLE = "own:mira sev:crit platform:shop"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "open", "Open", id="view.open", tooltip="Everything about the alert"),
+        *ACT[:2],
+        *DECIDE,
+        *FIND,
+        *ACT[2:],
+        *MOVE,
+    ]
+
+    @classmethod
+    def count(cls, snapshot: Snapshot) -> str:
+        """What is held."""
+        return f"{len(snapshot.holdings):,}"
+
+    def listing(self) -> RowList[Holding]:
+        """One line an acknowledgement."""
+        return RowList(HOLDINGS, id="holdings")
+
+    def rows(self, snapshot: Snapshot) -> Sequence[Holding]:
+        """Every acknowledgement of an active alert."""
+        return snapshot.holdings
+
+    def beside(self) -> Iterable[Widget]:
+        """The alert that is held."""
+        yield DetailPane(id="detail", classes="pane")
+
+    @property
+    def selected(self) -> Row | None:
+        """The alert that is held."""
+        found: Holding | None = self.table.selected if self.is_mounted else None
+        return None if found is None else found.row
+
+    @property
+    def ended(self) -> Row | None:
+        """The alert that was held and no longer is."""
+        found: Holding | None = self.table.ended if self.is_mounted else None
+        return None if found is None else self.control.snapshot.by_id.get(found.row.id, found.row)
+
+    def nothing(self, snapshot: Snapshot, now: datetime) -> str:
+        """Nothing is held."""
+        return f"Nobody has acknowledged an alert · {answered(snapshot, now)}"
+
+    def show_panes(self, snapshot: Snapshot, now: datetime) -> None:
+        """The alert that is held."""
+        pane = self.query_one(DetailPane)
+        if pane.display:
+            row = self.selected or self.ended
+            gone = row is not None and row.id not in snapshot.by_id
+            pane.show(row, now, gone=gone)
+            pane.border_title = Content(pane_title(row, gone=gone))
+
+    def action_open(self) -> None:
+        """Everything about the alert."""
+        row = self.selected
+        if row is not None:
+            self.app.push_screen(DetailScreen(row))

@@ -1,0 +1,84 @@
+"""One recommendation on the whole screen, with everything that a decision stands on."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.widget import Widget
+
+from controlplane.model.recommendations import Recommendation
+from tui.data import AdviceRow, Row, Snapshot
+from tui.screens.base import ACT, DECIDE, MOVE, SnapshotScreen
+from tui.text import safe
+from tui.widgets.panes import AdvicePane
+
+
+class AdviceScreen(SnapshotScreen):
+    """Follows its recommendation through versions and decisions."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "back", "Back", id="view.back", tooltip="Back to the list"),
+        *DECIDE,
+        Binding("c", "copy_commands", "Copy commands", id="act.copy_commands", tooltip="Copy all its commands"),
+        *ACT,
+        *MOVE,
+    ]
+    DEFAULT_CSS = """
+    AdviceScreen {
+        layout: vertical;
+        & AdvicePane { height: 1fr; border-top: solid $accent; border-title-color: $accent; border-title-style: bold; }
+        &.-disconnected AdvicePane { opacity: 60%; }
+    }
+    """
+
+    def __init__(self, chosen: AdviceRow) -> None:
+        super().__init__()
+        self._row = chosen
+
+    def body(self) -> Iterable[Widget]:
+        """The recommendation alone."""
+        yield AdvicePane(full=True, id="advice-pane")
+
+    def on_mount(self) -> None:
+        self.query_one(AdvicePane).focus()
+
+    @property
+    def selected(self) -> Row | None:
+        """The alert that it answers, while that lasts."""
+        return self._row.row
+
+    @property
+    def advised(self) -> Recommendation | None:
+        """The recommendation."""
+        return self._row.recommendation
+
+    @property
+    def copied(self) -> str:
+        """Its id."""
+        return self._row.id
+
+    def show(self, snapshot: Snapshot, now: datetime) -> None:
+        """Renew the picture."""
+        self._row = snapshot.advice_by_id.get(self._row.id, self._row)
+        self.tell_time(snapshot, now)
+
+    def tell_time(self, snapshot: Snapshot, now: datetime) -> None:  # noqa: ARG002
+        """Let the ages count."""
+        pane = self.query_one(AdvicePane)
+        pane.show(self._row, now)
+        pane.border_title = Content(f"Recommendation · {safe(self._row.title, 80)}")
+
+    def action_copy_commands(self) -> None:
+        """Copy the commands, one a line (OSC 52)."""
+        commands = () if self.advised is None else self.advised.proposal.commands
+        if not commands:
+            self.notify("It has no commands; see the runbook.", severity="warning", markup=False)
+            return
+        number = len(commands)
+        self.copy("\n".join(commands) + "\n", f"{number} command{'s' * (number > 1)}")
+
+    def action_back(self) -> None:
+        """Return to the list."""
+        self.dismiss(None)

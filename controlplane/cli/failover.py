@@ -3,17 +3,26 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import click
 
-from controlplane.cli.output import config_option, console, finish, json_option, print_json, table, tell
+from controlplane.cli.output import config_option, console, finish, json_option, print_json, tell
 from controlplane.model.labels import printable
 from controlplane.model.readiness import Dying, Readiness
 
+if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
+
 _WORDS = {True: "yes", False: "NO", None: "unknown"}
 _STYLES = {True: "#56B4E9", False: "bold #FF8A80", None: "#E69F00"}
+_COUNTED = ((False, "not ready"), (None, "unknown"), (True, "ready"))
+_TITLES = ("Ready", "If it died", "Takes over", "Loss", "Time", "Load")
+_TOGETHER = {"host", "broker", "zone"}
 _LISTED = 3
+_TEXT = 1_000
+_INDENT = 8
 
 
 @click.command()
@@ -62,38 +71,51 @@ def _known(platform: str | None, packs: Sequence[str]) -> None:
 
 
 def _show(rows: Sequence[Readiness]) -> None:
+    from rich.padding import Padding
     from rich.text import Text
 
     out = console()
     for platform in dict.fromkeys(row.platform for row in rows):
         own = [row for row in rows if row.platform == platform]
-        lines = [
-            (
-                (alike[0].kind, *_cells(alike)),
-                Text(_WORDS[alike[0].ready], style=_STYLES[alike[0].ready]),
-                (alike[0].takes_over or "nobody", *((alike[0].mode,) if alike[0].mode != "none" else ())),
-                (f"lost {_lost(alike)}", f"takes {_time(alike[0].rto_seconds, alike[0].rto_target)}"),
-                _load(alike),
-                (alike[0].reason, *((f"→ {alike[0].remedy}",) if alike[0].remedy else ())),
-            )
-            for alike in _alike(own)
-        ]
-        columns = ("If it died", "Ready", "Takes over", "Loss, time", "Load", "Why → what makes it ready")
-        out.print(table(platform, columns, lines, right=("Load",), whole=("Ready", "Load")))
+        out.print(Text(printable(platform, 60), style="bold"))
+        out.print(_line(out.width, *(Text(title, style="bold") for title in _TITLES)))
+        for alike in _alike(own):
+            first = alike[0]
+            ready = Text(_WORDS[first.ready], style=_STYLES[first.ready])
+            what = Text(f"{first.kind} {_cells(alike)}")
+            lost, takes = _lost(first), _time(first.rto_seconds, first.rto_target)
+            out.print(_line(out.width, ready, what, _takers(alike), Text(lost), Text(takes), Text(_load(alike))))
+            why = [first.reason] + ([f"→ {first.remedy}"] if first.remedy else [])
+            for text in why:
+                out.print(Padding(Text(printable(text, _TEXT)), (0, 0, 0, _INDENT)))
+        out.print()
     for platform in dict.fromkeys(row.platform for row in rows):
         tell(_summary(platform, [row for row in rows if row.platform == platform]))
     if not rows:
-        tell("no rule of the enabled packs says who takes over", err=True)
+        tell("no rule of the enabled packs is about such a thing", err=True)
+
+
+def _line(width: int, *cells: "Text") -> "Table":
+    """One row whose columns stand in the same places in every row of the output."""
+    from rich.table import Table
+
+    widths = (7, 0, 0, 11, 15, 5)
+    free = max(20, width - sum(widths) - len(widths) + 1)
+    row = Table.grid(padding=(0, 1, 0, 0))
+    for number, fixed in enumerate(widths):
+        size = fixed or (free - free // 2 if number == 1 else free // 2)
+        row.add_column(width=size, justify="right" if number == len(widths) - 1 else "left", overflow="fold")
+    row.add_row(*cells)
+    return row
 
 
 def _alike(rows: Sequence[Readiness]) -> list[list[Readiness]]:
-    """Rows that differ in nothing but what dies and how full the others would be, together."""
+    """Rows that differ in nothing but the name of what dies and how full the others would be, together."""
     groups: dict[tuple[object, ...], list[Readiness]] = {}
     for row in rows:
-        others = row.takes_over if row.kind in {"host", "broker"} else ""
-        key = (row.kind, others, row.mode, row.ready, _steady(row.reason), row.remedy, row.rto_seconds, row.rpo_seconds)
-        lone = () if row.kind in {"host", "broker", "zone"} else (row.cell, row.takes_over)
-        groups.setdefault((*key, *lone), []).append(row)
+        same = (row.kind, row.mode, row.ready, _steady(row.reason), row.remedy, row.rto_seconds, row.rpo_seconds)
+        one = () if row.kind in _TOGETHER else (row.cell, row.takes_over)
+        groups.setdefault((*same, *one), []).append(row)
     return list(groups.values())
 
 
@@ -101,9 +123,18 @@ def _steady(reason: str) -> str:
     return "".join(char for char in reason if not char.isdigit())
 
 
-def _cells(rows: Sequence[Readiness]) -> list[str]:
+def _cells(rows: Sequence[Readiness]) -> str:
     names = [printable(row.cell, 60) for row in rows]
-    return names if len(names) <= _LISTED else [f"{names[0]} … {names[-1]}", f"({len(names)})"]
+    return ", ".join(names) if len(names) <= _LISTED else f"{names[0]} … {names[-1]} ({len(names)})"
+
+
+def _takers(rows: Sequence[Readiness]) -> "Text":
+    from rich.text import Text
+
+    names = {row.takes_over for row in rows}
+    told = (names.pop() or "nobody") if len(names) == 1 else "the others"
+    mode = rows[0].mode
+    return Text(printable(told, 200) + ("" if mode == "none" else f", {mode}"))
 
 
 def _time(seconds: float | None, target: float | None) -> str:
@@ -113,10 +144,9 @@ def _time(seconds: float | None, target: float | None) -> str:
     return f"{'?' if seconds is None else told_seconds(seconds)}{goal}"
 
 
-def _lost(rows: Sequence[Readiness]) -> str:
+def _lost(row: Readiness) -> str:
     from controlplane.model.units import human
 
-    row = rows[0]
     if row.rpo_seconds is None and row.rpo_bytes is not None:
         return human(row.rpo_bytes, "By")
     return _time(row.rpo_seconds, row.rpo_target)
@@ -127,14 +157,9 @@ def _load(rows: Sequence[Readiness]) -> str:
     if not loads:
         return "?"
     worst = max(loads)
-    return f"{worst:.0%}" if math.isfinite(worst) else "all"
+    return f"{worst * 100:.0f} %" if math.isfinite(worst) else "∞"
 
 
 def _summary(platform: str, rows: Sequence[Readiness]) -> str:
-    counts = {state: sum(row.ready is state for row in rows) for state in (False, None, True)}
-    told = [
-        f"{counts[False]} not ready" if counts[False] else "",
-        f"{counts[None]} unknown" if counts[None] else "",
-        f"{counts[True]} ready" if counts[True] else "",
-    ]
-    return f"{platform}: {', '.join(part for part in told if part)} of {len(rows):,}"
+    counts = [(sum(row.ready is state for row in rows), words) for state, words in _COUNTED]
+    return f"{platform}: {', '.join(f'{count} {words}' for count, words in counts if count)}"

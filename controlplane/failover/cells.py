@@ -18,6 +18,7 @@ from controlplane.model.resources import Resource
 from controlplane.model.units import convert, many
 from controlplane.readiness.cells import capacities, cell_of, crew, survivors
 from controlplane.readiness.loads import cell_shares, newest
+from controlplane.readiness.packing import after_any_loss, machines_on
 from controlplane.readiness.sizing import fleet, missing
 
 _KINDS: dict[str, Dying] = {"zone": "zone", "region": "region", "host": "host", "cluster": "zone"}
@@ -85,7 +86,7 @@ def _remedy(moment: Moment, p: Reserve, name: str, members: Sequence[Resource], 
     shown = printable(name, 60) or "members"
     lost = sorted({cell_of(one, p.cell) for one in members} - set(rows["cell"].to_list()))
     if lost:
-        return f"{_listed(lost)} back, or what its failover starts"
+        return f"{_listed(lost)} back, or what the answer to its loss starts"
     each: dict[str, list[float]] = {}
     for signal, size in capacities(members, rows["signal"].unique().sort()).select("signal", "capacity").iter_rows():
         each.setdefault(signal, []).append(size)
@@ -94,7 +95,9 @@ def _remedy(moment: Moment, p: Reserve, name: str, members: Sequence[Resource], 
     if len(places) < 2:
         places = sorted({cell_of(one, p.cell) for one in crew(moment.inventory.of(moment.platform), p.cell)})
     unit = p.units.get(name, p.unit)
-    found = missing(now, places, p.limit, unit=unit, apart=p.cell == "host")
+    machines = machines_on(moment.inventory.of(moment.platform), members) if p.asked else []
+    fits = after_any_loss(machines, members, p.limit)
+    found = missing(now, places, p.limit, unit=unit, apart=p.cell == "host", fits=fits)
     if found is None:
         return f"{shown} in another {p.cell}"
     most = p.maximum.get(name)
@@ -113,7 +116,7 @@ def _remedy(moment: Moment, p: Reserve, name: str, members: Sequence[Resource], 
 
 
 def _assessed(moment: Moment, p: Reserve, cell: str, roles: Sequence[_Role]) -> Readiness:
-    others = sorted({cell_of(one, p.cell) for role in roles for one in role.members} - {cell})
+    others = sorted(_standing(p, roles) - {cell})
     lag = None
     if p.lag is not None:
         where = p.lag.where | ({str(p.lag.label): cell} if p.lag.label else {})
@@ -172,9 +175,9 @@ def _judged(p: Reserve, cell: str, roles: Sequence[_Role]) -> tuple[bool | None,
         if not math.isfinite(value):
             short.append((role, f"there is no {shown} elsewhere"))
         elif value > p.limit:
-            gone = sorted({cell_of(one, p.cell) for one in role.members} - set(role.rows["cell"].to_list()))
-            away = f"{_listed(gone)} is lost already: " if gone else ""
-            short.append((role, f"{away}the other {shown} would be at {value:.0%} ({signal})"))
+            if gone := sorted(_gone(p, role)):
+                short.append((role, f"{_listed(gone)} is lost already"))
+            short.append((role, f"the other {shown} would be at {_percent(value)} ({signal})"))
     worst = max(loads, default=None)
     load = worst[0] if worst else None
     if short:
@@ -183,7 +186,23 @@ def _judged(p: Reserve, cell: str, roles: Sequence[_Role]) -> tuple[bool | None,
         return None, "; ".join(dict.fromkeys(unknown)), [], load
     if worst is None:
         return None, "nothing is known of it", [], None
-    return True, f"the other {worst[1]} would be at {worst[0]:.0%} ({worst[2]})", [], load
+    return True, f"the other {worst[1]} would be at {_percent(worst[0])} ({worst[2]})", [], load
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:,.0f} %"
+
+
+def _standing(p: Reserve, roles: Sequence[_Role]) -> set[str]:
+    """Cells with a member that isn't down, as far as is known."""
+    everywhere = {cell_of(one, p.cell) for role in roles for one in role.members}
+    known = [role for role in roles if not role.rows.is_empty()]
+    return everywhere - {cell for role in known for cell in _gone(p, role)}
+
+
+def _gone(p: Reserve, role: _Role) -> set[str]:
+    """Cells of which no member of the role answers."""
+    return {cell_of(one, p.cell) for one in role.members} - set(role.rows["cell"].to_list())
 
 
 def _shown(role: _Role) -> str:
@@ -203,13 +222,11 @@ def _now(role: _Role) -> float | None:
 
 
 def _takers(p: Reserve, cell: str, roles: Sequence[_Role], others: Sequence[str]) -> str:
-    if not others:
-        return ""
-    if p.cell == "host":
-        return "; ".join(
-            f"the other {len({cell_of(one, p.cell) for one in role.members} - {cell})} {_shown(role)}" for role in roles
-        )
-    return _listed(others)
+    if p.cell != "host" or len(others) <= _NAMED:
+        return _listed(others)
+    return "; ".join(
+        f"the other {len({cell_of(one, p.cell) for one in role.members} - {cell})} {_shown(role)}" for role in roles
+    )
 
 
 def _listed(names: Iterable[str]) -> str:

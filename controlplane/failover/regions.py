@@ -76,7 +76,8 @@ def _option(
 ) -> Option:
     up = newest(samples, platform, p.up, at_ms, where={"region": target.region})
     needs = tuple(_need(inventory, platform, p, tier, target, load) for tier in p.tiers)
-    start = any(need.start for need in needs)
+    # Without its load, how many are missing is known of an empty tier alone.
+    start = any(need.start and (load is not None or not need.there) for need in needs)
     took = _seconds(samples, platform, target.duration, at_ms, MEASURED_WITHIN)
     takes = took if took is not None else None if target.takes is None else target.takes.total_seconds()
     if start:

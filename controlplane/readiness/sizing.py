@@ -2,13 +2,14 @@
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
 _ROUNDING = 1e-9
-_MOST = 100_000
+_MOST = 10_000
+"""More than so many are no advice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,23 +89,35 @@ class Added:
 
 
 def missing(
-    of: Fleet, cells: Iterable[str], limit: float, *, unit: int = 1, maximum: int | None = None, apart: bool = False
+    of: Fleet,
+    cells: Iterable[str],
+    limit: float,
+    *,
+    unit: int = 1,
+    maximum: int | None = None,
+    apart: bool = False,
+    fits: Callable[[int], bool] = lambda _: True,
 ) -> Added | None:
     """Fewest members that bring the load after any loss to `limit`, each in the cell that has fewest by then.
 
-    `cells` are those that members may be added to; `apart` = each new member is a cell of its own (a host). None where
-    no number of members would do. The number never falls when load rises or capacity goes.
+    `cells` are those that members may be added to; `apart` = each new member is a cell of its own (a host); `fits` says
+    whether what can't be divided finds room with so many. None where no number of members would do. The number never
+    falls when load rises or capacity goes.
     """
     where = sorted(set(cells))
+
+    def enough(count: int) -> bool:
+        return _bearable(of, place(of, where, count, apart=apart), limit) and fits(count)
+
     low, high = -1, 0
     # One more member never makes a loss worse, so the fewest are found by halving.
-    while not _bearable(of, place(of, where, high, apart=apart), limit):
+    while not enough(high):
         low, high = high, max(1, 2 * high)
         if high > _MOST:
             return None
     while high - low > 1:
         middle = (low + high) // 2
-        if _bearable(of, place(of, where, middle, apart=apart), limit):
+        if enough(middle):
             high = middle
         else:
             low = middle

@@ -17,6 +17,7 @@ from controlplane.model.resources import Inventory, Resource
 from controlplane.model.units import many
 from controlplane.readiness.cells import capacities, cell_of, crew
 from controlplane.readiness.loads import cell_shares
+from controlplane.readiness.packing import after_any_loss, machines_on
 from controlplane.readiness.sizing import Added, Fleet, fleet, missing
 
 
@@ -47,7 +48,15 @@ def advise(history: History, parameters: Reserve, inventory: Inventory, prices: 
     now = fleet(role, state, each)
     places = _places(resources, p, now, rows)
     unit = p.units.get(role, p.unit)
-    found = missing(now, places, p.limit, unit=unit, maximum=p.maximum.get(role), apart=p.cell == "host")
+    found = missing(
+        now,
+        places,
+        p.limit,
+        unit=unit,
+        maximum=p.maximum.get(role),
+        apart=p.cell == "host",
+        fits=after_any_loss(machines_on(resources, who) if p.asked else [], who, p.limit),
+    )
     if found is None:
         raise AdviceError(
             f"no number of {printable(role, 60)} makes the loss of a {p.cell} bearable: the inventory has no other "
@@ -129,7 +138,8 @@ def _proposal(
             Stage(
                 name="raw",
                 value=found.raw,
-                reason=f"fewest so that the load ÷ the capacity outside any one {cell} is at most {_percent(p.limit)}",
+                reason=f"fewest so that the load ÷ the capacity outside any one {cell} is at most {_percent(p.limit)}"
+                + (", and whole machines find room there" if p.asked else ""),
             ),
             Stage(
                 name="rounded",

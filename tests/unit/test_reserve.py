@@ -110,7 +110,7 @@ def test_the_largest_size_holds_the_number() -> None:
 
 
 def test_hosts_by_what_their_machines_ask_for() -> None:
-    # 1,328 cores on 3 hosts of 256: seven hosts, of which six carry 1,536.
+    # 1,328 cores in 16 machines of 83 on hosts of 256: three a host, so six hosts and one more.
     hosts = [
         resource(f"host-{n}", "host", role="hypervisor", price="server", capacity={"cores": 256.0}) for n in (1, 2, 3)
     ]
@@ -125,6 +125,11 @@ def test_hosts_by_what_their_machines_ask_for() -> None:
     assert proposal.to.startswith("7 instances, 86.46 %")
     assert proposal.cost.per_month == Decimal(1600)
     assert {one.loss: one.ok for one in proposal.survives} == {"one host": True, "two hosts at once": False}
+    # The same in eight machines of 166, of which a host holds one: eight hosts and one more.
+    large = [
+        resource(f"vm-{n}", "vm", role="web", host=f"host-{1 + n % 3}", capacity={"cores": 1328 / 8}) for n in range(8)
+    ]
+    assert stage(ask(history(), [*hosts, *large], role="hypervisor", **parameters), "raw") == 6
     with pytest.raises(AdviceError, match="isn't known"):
         ask(history(), [*hosts, *machines], role="hypervisor", **(parameters | {"asked": False}))
     unsized = resource("vm-x", "vm", role="web", host="host-1")

@@ -14,6 +14,7 @@ from controlplane.failover.members import (
     refusal,
     writes_still,
 )
+from controlplane.failover.promotion import bound, promotion
 from controlplane.history import History
 from controlplane.model.commands import fill
 from controlplane.model.errors import AdviceError
@@ -68,6 +69,7 @@ def _promote(
     best, lost = able[0], cluster.lost
     values = {"cluster": cluster.name, "candidate": best.name, "lost": lost.name}
     down = max(timedelta(0), history.at - history.alert.active_at)
+    plan = promotion(cluster, best, p, values)
     wait = Rejected(
         option=f"Wait for {lost.shown}",
         reason=f"nothing can be written since {human_duration(down)}, and when it comes back isn't known",
@@ -98,7 +100,8 @@ def _promote(
         gain=f"0 → 1 primary; {len(able) - 1} further members could take over from it",
         survives=_survives(cluster, able),
         time_to_effect=p.time_to_effect,
-        commands=tuple(fill(argv, values) for argv in p.commands),
+        commands=tuple(command for step in plan for command in step.commands),
+        plan=plan,
         revert=tuple(fill(argv, values) for argv in p.revert),
         evidence=_evidence(history, cluster, best, p, down),
         rejected=(*rejected, wait),
@@ -154,11 +157,10 @@ def _behind(cluster: Cluster, member: Member) -> str:
 
 
 def _loss(cluster: Cluster, member: Member, p: Primary) -> str:
-    size, time = cluster.loss_bytes(member, p.ttl), cluster.loss_time(member, p.ttl)
-    bound = f"at most {human(size, 'By')}" + (f" or {time.total_seconds():,.1f} s" if time is not None else "")
+    most = bound(cluster, member, p)
     if member.synchronous:
-        return f"No acknowledged transaction is lost; unacknowledged ones may be, {bound}."
-    return f"Lost are {bound} of writes: what it lacks, and what may have been written unseen within {p.ttl.seconds} s."
+        return f"No acknowledged transaction is lost; unacknowledged ones may be, {most}."
+    return f"Lost are {most} of writes: what it lacks, and what may have been written unseen within {p.ttl.seconds} s."
 
 
 def _second(cluster: Cluster, member: Member, best: Member) -> str:

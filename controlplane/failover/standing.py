@@ -1,5 +1,6 @@
 """How the members of one database cluster stand at an instant, and at an earlier one to see who catches up."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -48,11 +49,7 @@ class Standing:
 def read_standings(history: History, cluster: str, p: Eligibility, inventory: Inventory) -> tuple[Standing, ...]:
     """The members of the inventory as they stand at `history.at`; AdviceError where none of them reports a position."""
     platform, shown = history.alert.platform, printable(cluster, 80)
-    resources = {
-        resource.id: resource
-        for resource in inventory.of(platform, cluster=cluster)
-        if p.role is None or resource.role == p.role
-    }
+    resources = [one for one in inventory.of(platform, cluster=cluster) if p.role is None or one.role == p.role]
     if not resources:
         role = f" and role {p.role}" if p.role else ""
         raise AdviceError(
@@ -62,21 +59,36 @@ def read_standings(history: History, cluster: str, p: Eligibility, inventory: In
         history.of(signal, "cluster", "host", fold="max", where={"cluster": cluster}).with_columns(source=pl.lit(""))
         for signal in SIGNALS
     )
-    now, before = history.at_ms, history.at_ms - ms(p.rate_over)
-    members = members_of(resources.values(), platform, p.role)
-    steps = pl.DataFrame({"source": ["", ""], "ts": [before, now]})
-    found = standings(position, lag, synchronous, members, steps, p)
-    if found.is_empty():
+    found = standings_of(position, lag, synchronous, tuple(resources), platform, history.at_ms, p)
+    if not found:
         raise AdviceError(
             f"{SIGNALS[0]} of cluster {shown} has no sample of a member in the inventory before "
             f"{history.at:%Y-%m-%d %H:%M:%S} UTC, so how far each one is isn't known. Check the source and its labels "
             "cluster and host"
         )
+    return found
+
+
+def standings_of(
+    position: pl.DataFrame,
+    lag: pl.DataFrame,
+    synchronous: pl.DataFrame,
+    resources: Sequence[Resource],
+    platform: str,
+    at_ms: int,
+    p: Eligibility,
+) -> tuple[Standing, ...]:
+    """The members of one cluster, from `databases.ROWS` of one source named `""`; empty where none has a position."""
+    before = at_ms - ms(p.rate_over)
+    members = members_of(resources, platform, p.role)
+    steps = pl.DataFrame({"source": ["", ""], "ts": [before, at_ms]})
+    found = standings(position, lag, synchronous, members, steps, p)
     earlier = dict(found.filter(pl.col("ts") == before).select("member", "behind").iter_rows())
     seconds = p.rate_over.total_seconds()
+    by_id = {resource.id: resource for resource in resources}
     return tuple(
         Standing(
-            resource=resources[row["member"]],
+            resource=by_id[row["member"]],
             primary=row["primary"],
             reachable=bool(row["reachable"]),
             excluded=row["excluded"],
@@ -89,7 +101,7 @@ def read_standings(history: History, cluster: str, p: Eligibility, inventory: In
             refused=Refused(row["refused"]) if row["refused"] else None,
             catches_up=_catches_up(earlier.get(row["member"]), row["behind"], seconds),
         )
-        for row in found.filter(pl.col("ts") == now).iter_rows(named=True)
+        for row in found.filter(pl.col("ts") == at_ms).iter_rows(named=True)
     )
 
 

@@ -345,3 +345,20 @@ def test_the_one_that_takes_over_is_eligible_and_none_is_better(
     assert proposal.to not in unable
     if any(synchronous for _, synchronous, _ in able.values()):
         assert replicas[names.index(proposal.to)][1]
+
+
+def test_the_runbook_fences_the_old_primary_before_it_promotes_and_then_repoints() -> None:
+    proposal = ask(cluster_of(primary(), member("pg-2", behind=500_000)), *NODES[:2])
+    does = [step.do.split()[0] for step in proposal.plan]
+    assert does == ["Look", "Fence", "Promote", "Point", "Rebuild"]
+    promote = proposal.plan[2]
+    assert promote.commands == ("patronictl failover --candidate=pg-2 -- orders",)
+    assert promote.before[0] == "pg-1 is fenced"
+    assert any(text.startswith("the last position of pg-2 was read once more: 9") for text in promote.before)
+    assert any("at most 30.5 MB or 30.1 s" in text for text in promote.before)
+    assert [step.commands for step in proposal.plan if step.commands] == [
+        ("patronictl list -- orders",),
+        ("patronictl failover --candidate=pg-2 -- orders",),
+    ]
+    only = ask(cluster_of(primary(), member("pg-2")), *NODES[:2], commands=[["promote", "{candidate}"]])
+    assert (only.commands, only.plan[0].commands) == (("promote pg-2",), ())

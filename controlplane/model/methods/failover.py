@@ -14,7 +14,8 @@ from controlplane.model.time import Duration
 class Primary(Eligibility, Parameters):
     """`primary`: which member of a database cluster takes over from a lost primary, and what is lost.
 
-    Reads postgresql.wal.position, postgresql.replication.lag and postgresql.replication.synchronous.
+    Reads postgresql.wal.position, postgresql.replication.lag and postgresql.replication.synchronous; readiness looks at
+    system.cpu.utilization too.
     """
 
     rto_target: Duration | None = None
@@ -33,7 +34,8 @@ class Primary(Eligibility, Parameters):
 
     def reads(self) -> tuple[str, ...]:
         """See Parameters."""
-        return ("postgresql.wal.position", "postgresql.replication.lag", "postgresql.replication.synchronous")
+        members = ("postgresql.wal.position", "postgresql.replication.lag", "postgresql.replication.synchronous")
+        return (*members, "system.cpu.utilization")
 
 
 class Load(BaseModel):

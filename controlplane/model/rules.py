@@ -153,6 +153,8 @@ class ScalingRule(RuleBase):
     kind: Literal["scaling"]
     on: tuple[RuleId, ...] = Field(min_length=1)
     """Alert rules of the same platform whose firing alerts are sized."""
+    where: dict[LabelName, str] = Field(default_factory=dict)
+    """Only alerts with exactly these labels."""
     of: dict[Literal["id", "kind", "role", "cluster", "zone", "region", "host"], str] = Field(default_factory=dict)
     """Only alerts with a label that names a resource whose fields have exactly these values."""
     method: ScalingMethod

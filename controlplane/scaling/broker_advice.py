@@ -32,12 +32,6 @@ def advise(history: History, parameters: Brokers, inventory: Inventory, prices: 
     number from an incomplete view would be a guess.
     """
     p = parameters
-    for name, value in p.match.items():
-        if history.label(name) != value:
-            raise AdviceError(
-                f"this rule sizes what has {name} {printable(value, 60)}, and the alert is about "
-                f"{printable(history.alert.labels[name], 60)}"
-            )
     name, resources = cluster_of(history, inventory, p)
     cluster = read_cluster(history, inventory, p, name, resources)
     if not cluster.loads:

@@ -58,6 +58,13 @@ class Database:
         """The price of the server of the alert."""
         return next((member.price for member in self.members if member.id == self.host), None)
 
+    @property
+    def source(self) -> str:
+        """Where a new replica is copied from: the least loaded replica, else the primary."""
+        by_load = self.loads[0].members["member"].to_list()
+        replicas = [name for name in reversed(by_load) if name != self.primary]
+        return replicas[0] if replicas else self.primary or self.host
+
     def target(self, called: str) -> str:
         """What a proposal changes."""
         return f"{called} {self.shown}"
@@ -110,12 +117,8 @@ class Database:
 
 def read_database(history: History, inventory: Inventory, p: Replicas) -> Database:
     """The cluster of the alert's host; AdviceError where a server of it or its load isn't known."""
-    host = history.label("host")
     resources = inventory.of(history.alert.platform)
-    own = next((one for one in resources if host in {one.id, one.host} and one.id), None)
-    own = next((one for one in resources if one.id == host), own)
-    if own is None:
-        raise AdviceError(f"{printable(host, 80)} isn't in the inventory, so the servers beside it aren't known")
+    own = _own(history, resources)
     alone = not own.cluster
     members = tuple(
         one
@@ -148,6 +151,19 @@ def read_database(history: History, inventory: Inventory, p: Replicas) -> Databa
         connections=_connections(history, p, members),
         history=history,
     )
+
+
+def _own(history: History, resources: tuple[Resource, ...]) -> Resource:
+    """The server of the alert, or the first one of its cluster."""
+    cluster = history.alert.labels.get("cluster")
+    if cluster and not history.alert.labels.get("host"):
+        name, found = cluster, [one for one in resources if one.cluster == cluster]
+    else:
+        name = history.label("host")
+        found = [one for one in resources if one.id == name] or [one for one in resources if one.host == name]
+    if not found:
+        raise AdviceError(f"{printable(name, 80)} isn't in the inventory, so the servers beside it aren't known")
+    return found[0]
 
 
 def _primary(history: History, p: Replicas, members: tuple[Resource, ...]) -> str | None:

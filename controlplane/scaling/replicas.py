@@ -65,6 +65,7 @@ def _proposal(base: Database, p: Replicas, prices: PriceBook, answer: str) -> Pr
     values: dict[str, str | int] = {
         "cluster": base.name,
         "primary": base.primary or base.host,
+        "source": base.source,
         "rate": round(p.rate / 1000),
     }
     title, to = _said(base, p, answer, add, spread)

@@ -87,11 +87,14 @@ class Adviser:
         ]
 
     def _about(self, placed: Placed, facts: AlertFacts) -> bool:
-        """Whether the alert is about a resource that the rule has an answer for."""
-        if not isinstance(placed.rule, ScalingRule) or not placed.rule.of:
+        """Whether the alert is one that the rule has an answer for."""
+        if not isinstance(placed.rule, ScalingRule):
             return True
-        names = set(facts.labels.values())
-        return any(resource.id in names for resource in self._inventory.of(placed.platform, **placed.rule.of))
+        where, of, labels = placed.rule.where, placed.rule.of, facts.labels
+        if any(labels.get(name) != value for name, value in where.items()):
+            return False
+        names = set(labels.values())
+        return not of or any(resource.id in names for resource in self._inventory.of(placed.platform, **of))
 
     def _answered(self, rule: str, facts: AlertFacts) -> bool:
         return any(

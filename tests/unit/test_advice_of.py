@@ -27,7 +27,7 @@ rules:
     kind: scaling
     title: Replicas
     on: [shop-cpu]
-    of: {of}
+    {only}
     method: replicas
     basis: house
     rationale: a test
@@ -40,22 +40,24 @@ resources:
 
 
 @pytest.mark.parametrize(
-    ("of", "targets"),
+    ("only", "targets"),
     [
-        ("{}", ["database cluster pg-1", "database cluster web-1"]),
-        ("{kind: database}", ["database cluster pg-1"]),
-        ("{role: web, kind: host}", ["database cluster web-1"]),
-        ("{role: web, kind: vm}", []),
+        ("of: {}", ["database cluster pg-1", "database cluster web-1"]),
+        ("of: {kind: database}", ["database cluster pg-1"]),
+        ("of: {role: web, kind: host}", ["database cluster web-1"]),
+        ("of: {role: web, kind: vm}", []),
+        ("where: {host: pg-1}", ["database cluster pg-1"]),
+        ("where: {host: pg-1, zone: a}", []),
     ],
 )
-def test_only_alerts_about_these_resources_are_answered(tmp_path: Path, of: str, targets: list[str]) -> None:
+def test_only_alerts_about_these_resources_are_answered(tmp_path: Path, only: str, targets: list[str]) -> None:
     rows = [
         (ms(step), "system.cpu.utilization", {"host": host}, 0.9) for step in range(4) for host in ("pg-1", "web-1")
     ]
     (tmp_path / "inventory.yaml").write_text(INVENTORY, encoding="utf-8")
     document = judged(
         tmp_path,
-        RULES.format(of=of),
+        RULES.format(only=only),
         comma_separated(tmp_path / "samples.csv", rows),
         inventory=tmp_path / "inventory.yaml",
     )

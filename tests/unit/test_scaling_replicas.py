@@ -129,11 +129,24 @@ def test_who_is_the_primary_is_measured_before_it_is_read() -> None:
     switched = ask(both(load(0.95, 0.9), lag), servers(2))
     assert switched.inputs["primary"] == "pg-2"
     assert "pg-1, a replica, is at 95 %" in switched.why
-    assert any("--host=pg-2" in command for command in switched.commands)
+    assert "--host=pg-2" in switched.plan[0].before[0]
+    assert any(command.startswith("pg_basebackup --host=pg-1 ") for command in switched.commands)
     started = ask(load(0.95, 0.9), servers(2))
     assert started.inputs["primary"] == "pg-1"
     unknown = tuple(one.model_copy(update={"attributes": {}}) for one in servers(2))
     assert ask(load(0.95, 0.9), unknown).inputs["primary"] == "not known"
+
+
+def test_the_alert_may_name_the_cluster_alone() -> None:
+    proposal = ask(load(0.95, 0.9, writes=90_000.0), servers(2), alert("> 0.8", "1", cluster="main"))
+    assert proposal.title == "Writes of main are at what one primary takes"
+    with pytest.raises(AdviceError, match="other isn't in the inventory"):
+        ask(load(0.95, 0.9), servers(2), alert("> 0.8", "1", cluster="other"))
+
+
+def test_a_new_replica_is_copied_from_the_least_loaded_one() -> None:
+    proposal = ask(load(0.95, 0.9, 0.85), servers(3))
+    assert any("--host=pg-3 " in command for command in proposal.commands)
 
 
 def test_the_plan_asks_first_whether_it_is_reads() -> None:

@@ -22,8 +22,6 @@ class Brokers(Parameters):
     """Role of the brokers in the inventory; resources of kind broker count too."""
     cluster: str | None = None
     """Cluster of the brokers in the inventory, where neither the alert nor the inventory tells which one it is."""
-    match: dict[str, str] = Field(default_factory=dict)
-    """Only alerts with these labels are answered, such as {deployment: production}."""
     loads: Annotated[tuple[MemberLoad, ...], Field(min_length=1)] = (
         MemberLoad(signal="system.cpu.utilization", limit=0.7),
         MemberLoad(signal="system.network.utilization", limit=0.8),

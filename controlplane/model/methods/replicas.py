@@ -11,14 +11,14 @@ from controlplane.model.methods.base import Bytes, Fraction, Parameters, PriceId
 from controlplane.model.methods.member_load import MemberLoad
 from controlplane.model.time import Duration
 
-_FIELDS = ("cluster", "primary", "rate")
+_FIELDS = ("cluster", "primary", "source", "rate")
 
 
 class Replicas(Parameters):
     """`replicas`: whether reads, connections or the size of the servers hold a database back, and what that takes.
 
     Reads the signals of `loads`, `replica_signal`, and those of writes and connections where they are named. The
-    cluster is that of the resource that the alert's label host names, or this resource alone.
+    cluster is the one that the alert's label cluster names, that of its host, or this host alone.
     """
 
     loads: Annotated[tuple[MemberLoad, ...], Field(min_length=1)] = (
@@ -55,7 +55,7 @@ class Replicas(Parameters):
         ("patronictl", "list", "--", "{cluster}"),
         (
             "pg_basebackup",
-            "--host={primary}",
+            "--host={source}",
             "--username=replicator",
             "--pgdata=/var/lib/postgresql/data",
             "--wal-method=stream",
@@ -67,7 +67,7 @@ class Replicas(Parameters):
         ("systemctl", "start", "patroni"),
         ("patronictl", "list", "--", "{cluster}"),
     )
-    """On the new server."""
+    """On the new server; `source` is another replica, or the primary where there is none."""
     revert: Annotated[tuple[Argv, ...], templates(*_FIELDS)] = (
         ("systemctl", "stop", "patroni"),
         ("patronictl", "list", "--", "{cluster}"),

@@ -8,6 +8,7 @@ from controlplane.model.methods import (
     Brokers,
     ConsumerLag,
     Fleet,
+    GrowthPlan,
     Ladder,
     Placement,
     Replicas,
@@ -22,6 +23,7 @@ from controlplane.scaling import (
     broker_advice,
     consumer_lag,
     fleet,
+    growth_plan,
     ladder,
     placement,
     replicas,
@@ -42,5 +44,6 @@ METHODS: dict[type, Callable[[History, Any, Inventory, PriceBook], Proposal]] = 
     Fleet: fleet.advise,
     RightSize: right_size.advise,
     Ladder: ladder.advise,
+    GrowthPlan: growth_plan.advise,
 }
 """Model of the parameters → the method; AdviceError says what is missing where the inputs don't allow a proposal."""

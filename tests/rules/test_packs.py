@@ -67,6 +67,7 @@ ANSWERS = {
     "catalyst-microservice-servers": "fleet",
     "catalyst-hybrid-storage-growth": "storage_growth",
     "datalyptica-storage-growth": "storage_growth",
+    "datalyptica-object-growth-plan": "growth_plan",
     "absmach-storage-growth": "storage_growth",
     "absmach-ladder": "ladder",
     "prism-storage-growth": "storage_growth",

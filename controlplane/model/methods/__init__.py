@@ -9,6 +9,7 @@ from controlplane.model.methods.base import Bytes, Parameters, Step, parse_bytes
 from controlplane.model.methods.brokers import Brokers
 from controlplane.model.methods.failover import Load, Primary, Zone
 from controlplane.model.methods.fleet import Fleet
+from controlplane.model.methods.growth_plan import GrowthPlan
 from controlplane.model.methods.ladder import Ladder
 from controlplane.model.methods.member_load import MemberLoad
 from controlplane.model.methods.readiness import Standby
@@ -26,6 +27,7 @@ __all__ = [
     "FailoverMethod",
     "FailoverParameters",
     "Fleet",
+    "GrowthPlan",
     "Ladder",
     "Lag",
     "Load",
@@ -51,9 +53,20 @@ __all__ = [
 ]
 
 ScalingMethod = Literal[
-    "consumer_lag", "brokers", "storage_growth", "placement", "fleet", "ladder", "right_size", "reserve", "replicas"
+    "consumer_lag",
+    "brokers",
+    "storage_growth",
+    "placement",
+    "fleet",
+    "ladder",
+    "right_size",
+    "reserve",
+    "replicas",
+    "growth_plan",
 ]
-ScalingParameters = ConsumerLag | Brokers | StorageGrowth | Placement | Fleet | Ladder | RightSize | Reserve | Replicas
+ScalingParameters = (
+    ConsumerLag | Brokers | StorageGrowth | Placement | Fleet | Ladder | RightSize | Reserve | Replicas | GrowthPlan
+)
 FailoverMethod = Literal["primary", "zone", "standby", "region"]
 FailoverParameters = Primary | Zone | Standby | Region
 
@@ -67,6 +80,7 @@ PARAMETERS: dict[str, type[Parameters]] = {
     "right_size": RightSize,
     "reserve": Reserve,
     "replicas": Replicas,
+    "growth_plan": GrowthPlan,
     "primary": Primary,
     "zone": Zone,
     "region": Region,

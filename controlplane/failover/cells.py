@@ -190,7 +190,7 @@ def _judged(p: Reserve, cell: str, roles: Sequence[_Role]) -> tuple[bool | None,
 
 
 def _percent(share: float) -> str:
-    return f"{share * 100:,.0f} %"
+    return f"{share * 100:,.4g} %"
 
 
 def _standing(p: Reserve, roles: Sequence[_Role]) -> set[str]:

@@ -64,10 +64,10 @@ def _capacity(moment: Moment, option: Option) -> tuple[list[str], list[str], lis
     if option.after is None:
         return [], ["whether it carries the load isn't known"], [], []
     if option.after <= 1:
-        return [], [], [f"it would be at {option.after * 100:,.0f} %"], []
+        return [], [], [f"it would be at {option.after * 100:,.4g} %"], []
     empty = [need for need in option.needs if need.home and not need.there]
     names = ", ".join(printable(need.tier.name, 60) for need in empty)
-    wrong = f"it has no {names}" if math.isinf(option.after) else f"it would be at {option.after * 100:,.0f} %"
+    wrong = f"it has no {names}" if math.isinf(option.after) else f"it would be at {option.after * 100:,.4g} %"
     remedies = []
     for need in option.needs:
         if need.start:

@@ -12,7 +12,7 @@ from controlplane.model.labels import printable
 from controlplane.model.methods import Zone
 from controlplane.model.money import human_money
 from controlplane.model.prices import THINGS, PriceBook, free_line
-from controlplane.model.recommendations import CostLine, Evidence, Proposal, Rejected, Survival, total
+from controlplane.model.recommendations import CostLine, Evidence, PlanStep, Proposal, Rejected, Survival, total
 from controlplane.model.resources import Inventory, Resource
 from controlplane.model.time import format_duration, human_duration
 from controlplane.model.units import many
@@ -84,6 +84,7 @@ def _proposal(history: History, p: Zone, shown: str, loss: Losses, plan: Plan, p
         survives=_survives(p, plan),
         time_to_effect=p.time_to_effect,
         commands=_commands(p.commands, loss, plan),
+        plan=_steps(p, shown, loss, plan),
         revert=_commands(p.revert, loss, plan),
         evidence=_evidence(history, p, plan, down),
         rejected=_rejected(p, shown, plan),
@@ -207,6 +208,35 @@ def _survives(p: Zone, plan: Plan) -> tuple[Survival, ...]:
         reason = f"at least {kept} of {p.replication_factor} copies are in other zones if they are spread evenly"
         found.append(Survival(loss="the data of the lost zone", ok=kept > 0, reason=reason))
     return tuple(found)
+
+
+def _steps(p: Zone, shown: str, loss: Losses, plan: Plan) -> tuple[PlanStep, ...]:
+    """The runbook in order: be sure, start role by role, see that it holds."""
+    left = _zones(loss.left)
+    steps = [
+        PlanStep(
+            do=f"Make sure that zone {shown} is lost, and stop what would take capacity away",
+            before=(
+                f"the provider says so, or somebody elsewhere sees that nothing in {shown} answers",
+                "deployments, rebalancing and scale-in are halted",
+            ),
+        )
+    ]
+    for fleet, begun in plan:
+        name, count = _role(fleet), begun.count
+        do = f"Start {count} {name} in {left}" if count else f"Keep {name} at {fleet.survivors} in {left}"
+        before = (
+            f"new instances are started in {left} alone",
+            *((f"quotas and free addresses in {left} allow {count} more",) if count else ()),
+        )
+        steps.append(PlanStep(do=do, before=before, commands=_commands(p.commands, loss, ((fleet, begun),))))
+    steps.append(
+        PlanStep(
+            do=f"See that the survivors are below {p.limit * 100:g} %, and that nothing is left without a primary",
+            before=(f"what was started serves, which takes {format_duration(p.time_to_effect)}",),
+        )
+    )
+    return tuple(steps)
 
 
 def _commands(templates: tuple[tuple[str, ...], ...], loss: Losses, plan: Plan) -> tuple[str, ...]:

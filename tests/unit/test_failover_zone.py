@@ -96,6 +96,13 @@ def test_whole_shards_start_in_the_surviving_zones() -> None:
         "aws autoscaling update-auto-scaling-group --auto-scaling-group-name=cache --desired-capacity=48 "
         "--availability-zones b c a",
     )
+    assert [step.do for step in proposal.plan] == [
+        "Make sure that zone a is lost, and stop what would take capacity away",
+        "Start 21 cache in b, c",
+        "See that the survivors are below 66.7 %, and that nothing is left without a primary",
+    ]
+    assert all(step.before for step in proposal.plan)
+    assert proposal.plan[1].commands == proposal.commands
     assert {item.loss: item.ok for item in proposal.survives} == {
         "one more zone (cache)": False,
         "one host (cache)": True,

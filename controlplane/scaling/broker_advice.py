@@ -92,7 +92,8 @@ def answer(cluster: Cluster, p: Brokers, prices: PriceBook, server: str, told: T
     gone = leaving(cluster, -change) if change < 0 else ()
     kafka = Kafka(server)
     quiet = change == 0 and not cluster.hot
-    steps = () if quiet else plan(kafka, cluster, p, change, gone, told.topics)
+    doubts = (_untested(cluster),) if change > 0 else ()
+    steps = () if quiet else plan(kafka, cluster, p, change, gone, told.topics, tuple(d for d in doubts if d))
     title, to = _said(cluster, sized, gone)
     copied = copied_in(cluster, p, change)
     return Proposal(
@@ -147,14 +148,29 @@ def _why(cluster: Cluster, sized: Count, before: str) -> str:
     load, change = _decisive(cluster), sized.change
     who = printable(_hottest(cluster), 80)
     found = f"{before} " if before else ""
-    found += f"{who[0].upper()}{who[1:]} is at {load.busiest * 100:.0f} % of {load.signal}, "
+    found += f"{who[0].upper()}{who[1:]} is at {load.busiest * 100:.0f} % ({load.signal}), "
     found += f"{'above' if load.hot else 'within'} its limit of {load.spec.limit * 100:g} %. "
     found += f"All {many(cluster.count, 'broker')} together are {load.share * 100:.0f} % used"
+    if change > 0 and _untested(cluster):
+        return f"{found}. {_untested(cluster)}"
     if change:
         return found + "."
     if sized.bit and sized.wanted:
         return found + f"; {sized.bit}."
     return found + (", so no broker is missing: the load is uneven." if cluster.hot else ".")
+
+
+def _untested(cluster: Cluster) -> str | None:
+    """What speaks against a documented capacity: brokers that carry more and are measured to be within their limits."""
+    load = _decisive(cluster)
+    measured = [one for one in cluster.loads if one.spec.capacity == "share"]
+    if load.spec.capacity == "share" or not measured or any(one.hot for one in measured):
+        return None
+    found = ", ".join(f"{one.signal} at most {one.busiest * 100:.0f} %" for one in measured)
+    return (
+        f"By what is measured they aren't short ({found}): each carries {load.total / cluster.count:,.0f} where "
+        f"{load.smallest:,.0f} are stated, so test what one carries before buying."
+    )
 
 
 def _inputs(cluster: Cluster, p: Brokers, copied: timedelta | None) -> dict[str, str]:
@@ -170,7 +186,7 @@ def _inputs(cluster: Cluster, p: Brokers, copied: timedelta | None) -> dict[str,
             found[name] += f"; one broker carries {load.smallest:,.0f}"
     found |= dict.fromkeys(cluster.unmeasured, "not measured")
     synced = cluster.under_replicated
-    found["brokers"] = cluster.told
+    found["brokers"] = many(cluster.count, "broker")
     found["partitions"] = f"{cluster.known} of {cluster.counted} known"
     found["replication factor"] = f"at most {cluster.replication_factor}, min.insync.replicas {p.min_insync}"
     found["under-replicated partitions"] = "not measured" if synced is None else f"{synced}"
@@ -215,8 +231,10 @@ def _do_nothing(cluster: Cluster) -> str:
         return f"The disks are {load.share * 100:.0f} % full on average; a broker whose disk is full stops"
     if left == float("inf"):
         return "There is one broker: its loss is the loss of the cluster"
-    after = f"with one broker lost the others are at {left * 100:.0f} % of {load.signal}"
-    return f"{load.share * 100:.0f} % of {load.signal} are used; {after}" + (", and clients wait" if left > 1 else "")
+    after = f"with one broker lost the others are at {left * 100:.0f} %"
+    return f"The brokers stay at {load.share * 100:.0f} % ({load.signal}); {after}" + (
+        ", and clients wait" if left > 1 else ""
+    )
 
 
 def _rejected(cluster: Cluster, sized: Count) -> tuple[Rejected, ...]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from controlplane.history import ms
 from controlplane.model.base import Condition
 from controlplane.model.labels import printable
 from controlplane.model.methods import Brokers
@@ -15,6 +16,8 @@ from controlplane.scaling.brokers import Cluster
 from controlplane.scaling.member_loads import Load
 from controlplane.scaling.sizing import brokers_needed, largest_step, smallest_step
 
+_KNOWN = 0.9
+"""Share of the time whose peak counts that must be known before a broker is taken away."""
 _DONE = {Status.EXECUTED, Status.VERIFIED, Status.INEFFECTIVE}
 
 
@@ -156,6 +159,10 @@ def _held(cluster: Cluster, p: Brokers) -> str | None:
     if cluster.under_replicated:
         return f"{many(cluster.under_replicated, 'partition')} not in sync"
     at = cluster.history.at
+    since = max(load.since_ms for load in cluster.loads)
+    if cluster.history.at_ms - since < _KNOWN * ms(p.stabilise_removal):
+        seen = human_duration(timedelta(milliseconds=cluster.history.at_ms - since))
+        return f"only {seen} of the last {human_duration(p.stabilise_removal)} are known"
     for one in reversed(list(_changes(cluster))):
         assert one.decided_at is not None
         if at - one.decided_at < p.cooldown:

@@ -92,5 +92,5 @@ def _carried(cluster: Cluster, change: int, loss: str, copies: str, *, peak: boo
         return Survival(loss=loss, ok=None, reason=f"{copies}; their load isn't measured")
     worst = max(moving, key=lambda load: load.shared_by(change, peak=peak))
     share = worst.shared_by(change, peak=peak)
-    reason = f"{copies} at {share * 100:.0f} % of {worst.signal}{' at its peak' if peak else ''}"
+    reason = f"{copies} at {share * 100:.0f} % ({worst.signal}{', its peak' if peak else ''})"
     return Survival(loss=loss, ok=share <= 1, reason=reason)

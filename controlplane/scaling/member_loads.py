@@ -35,6 +35,8 @@ class Load:
     """Capacity of one: of the smallest one and of the largest one."""
     peak: float
     """The largest total of the time asked for, among the steps at which every one is known."""
+    since_ms: int
+    """The first of these steps."""
 
     @property
     def signal(self) -> str:
@@ -112,6 +114,7 @@ def read_load(
         smallest=min(usable.values()),
         largest=max(usable.values()),
         peak=max([total, *steps["total"].to_list()]),
+        since_ms=steps["ts"][0] if steps.height else history.at_ms,
     )
 
 
@@ -153,7 +156,7 @@ def _of_cluster(
     else:
         each = spec.capacity
     scale = len(resources) if spec.capacity == "share" else 1
-    peak = rows.filter(pl.col("ts") > history.at_ms - ms(peak_over))["value"].to_list()
+    before = rows.filter(pl.col("ts") > history.at_ms - ms(peak_over))
     return Load(
         spec=spec,
         members=pl.DataFrame(
@@ -163,7 +166,8 @@ def _of_cluster(
         capacity=each * len(resources),
         smallest=each,
         largest=each,
-        peak=max([value, *peak]) * scale,
+        peak=max([value, *before["value"].to_list()]) * scale,
+        since_ms=before["ts"][0] if before.height else history.at_ms,
     )
 
 

@@ -41,15 +41,28 @@ def copied_in(cluster: Cluster, p: Brokers, change: int) -> timedelta | None:
 
 
 def plan(
-    kafka: Kafka, cluster: Cluster, p: Brokers, change: int, leaving: Sequence[Resource], topics: Sequence[str] | None
+    kafka: Kafka,
+    cluster: Cluster,
+    p: Brokers,
+    change: int,
+    leaving: Sequence[Resource],
+    topics: Sequence[str] | None,
+    doubts: tuple[str, ...] = (),
 ) -> tuple[PlanStep, ...]:
-    """The steps that spread the named topics (None: all) over the brokers that there are after the change."""
+    """The steps that spread the named topics (None: all) over the brokers that there are after the change.
+
+    `doubts` are to be cleared before anything is bought.
+    """
     first: list[PlanStep] = []
     if change > 0:
         first.append(
             PlanStep(
                 do=f"Build and start {many(change, 'broker')} with the settings of the others and ids of their own",
-                before=("racks, cables and addresses are there", "broker.rack names the zone, if the others have it"),
+                before=(
+                    *doubts,
+                    "racks, cables and addresses are there",
+                    "broker.rack names the zone, if the others have it",
+                ),
             )
         )
     staying = [broker for broker in cluster.resources if broker not in leaving]

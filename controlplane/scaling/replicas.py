@@ -54,7 +54,12 @@ def _sized(base: Database, p: Replicas, answer: str) -> tuple[int, tuple[Stage, 
     room = add if p.maximum is None else max(0, p.maximum - base.count)
     bit = f"at most {p.maximum} servers" if add > room else None
     add = min(add, room)
-    stage("clamped", base.count + add, bit, f"servers after the change; {base.count} are there")
+    stage(
+        "clamped",
+        base.count + add,
+        bit,
+        f"servers after the change; now there {'is 1' if base.count == 1 else f'are {base.count}'}",
+    )
     return add, tuple(stages)
 
 
@@ -110,9 +115,9 @@ def _why(base: Database, p: Replicas, answer: str, add: int, bit: str | None) ->
     load = base.decisive
     who = load.members["member"][0]
     role = "the primary" if who == base.primary else f"a {p.noun}" if base.primary else "a server"
-    why = f"{base.printable(who)}, {role}, is at {load.busiest * 100:.0f} % of {load.signal}, "
-    why += f"{'above' if load.hot else 'within'} its limit of {load.spec.limit * 100:g} %; all "
-    why += f"{many(base.count, 'server')} together are {load.share * 100:.0f} % used. "
+    why = f"{base.printable(who)}, {role}, is at {load.busiest * 100:.0f} % ({load.signal}), "
+    why += f"{'above' if load.hot else 'within'} its limit of {load.spec.limit * 100:g} %"
+    why += f"; all {base.count} servers together are {load.share * 100:.0f} % used. " if base.count > 1 else ". "
     if answer == "connections":
         return (
             why
@@ -136,7 +141,10 @@ def _plan(base: Database, p: Replicas, values: dict[str, str | int]) -> tuple[Pl
                 f"most of what {base.printable(base.primary or base.host)} does is reading: "
                 + "; ".join(fill(argv, values) for argv in p.inspect),
                 "the others have caught up, and disk and link have room for the copy",
-                "it won't be a synchronous standby at first, or every commit waits for it",
+                *(
+                    ("it won't be a synchronous standby at first, or every commit waits for it",)
+                    * (p.target != "group")
+                ),
             ),
             commands=tuple(fill(argv, values) for argv in p.commands),
         ),
@@ -182,7 +190,7 @@ def _survives(base: Database, add: int) -> tuple[Survival, ...]:
     def one(loss: str, reason: str) -> Survival:
         worst = max(base.loads, key=lambda load: load.shared_by(add - 1))
         share = worst.shared_by(add - 1)
-        return Survival(loss=loss, ok=share <= 1, reason=f"{reason}{share * 100:.0f} % of {worst.signal}")
+        return Survival(loss=loss, ok=share <= 1, reason=f"{reason}{share * 100:.0f} % ({worst.signal})")
 
     rest = many(after - 1, "server")
     zones = Counter(member.zone for member in base.members)
@@ -191,7 +199,11 @@ def _survives(base: Database, add: int) -> tuple[Survival, ...]:
         if "" in zones
         else Survival(loss="one zone", ok=len(zones) > 1, reason=f"servers in {many(len(zones), 'zone')}")
     )
-    return (one("the primary", f"{rest}, of which one takes over, at "), one("one replica", f"{rest} at "), where)
+    return (
+        one("the primary", f"{rest} left, one of them as the primary, at "),
+        one("one replica", f"{rest} left at "),
+        where,
+    )
 
 
 def _rejected(

@@ -4,11 +4,13 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from controlplane.costs.explain import totals
 from controlplane.model.alerts import Alert, Reading
 from controlplane.model.events import Event
 from controlplane.model.payloads import AlertFacts, AlertFired, AlertNoData, AlertResolved, NotificationQueued
 from controlplane.model.recommendations import Recommendation
 from controlplane.model.units import human, is_state
+from controlplane.model.views import Unadvised
 from controlplane.notify.preview import Kind, render
 
 _ROUTES = {"slack": Kind.SLACK, "pagerduty": Kind.PAGERDUTY}
@@ -20,8 +22,12 @@ def iso(at: datetime | None) -> str | None:
 
 
 def recommendation_json(recommendation: Recommendation) -> dict[str, Any]:
-    """A recommendation as a document; `from`, `to`, stages and cost are the parts that tools read."""
+    """A recommendation as a document; `from`, `to`, stages and cost are the parts that tools read.
+
+    An amount of the cost is null as soon as a part of it is unknown; `totals` say what is known of it, also for a year.
+    """
     proposal = recommendation.proposal.model_dump(mode="json", by_alias=True)
+    proposal["cost"]["totals"] = totals(recommendation.proposal.cost).model_dump(mode="json")
     return {
         "id": recommendation.id,
         "version": recommendation.version,
@@ -32,15 +38,27 @@ def recommendation_json(recommendation: Recommendation) -> dict[str, Any]:
         "at": iso(recommendation.at),
         "expires_at": iso(recommendation.expires_at),
         "decided_by": recommendation.decided_by,
+        "decided_at": iso(recommendation.decided_at),
         "reason": recommendation.reason,
         **proposal,
     }
 
 
-def alert_json(alert: Alert, reading: Reading | None = None) -> dict[str, Any]:
-    """An active alert as a document; `value` is that of its last transition, `now` the newest one."""
+def alert_json(
+    alert: Alert, reading: Reading | None = None, unadvised: Unadvised | None = None, advice: Iterable[str] = ()
+) -> dict[str, Any]:
+    """An active alert as a document; `value` is that of its last transition, `now` the newest one.
+
+    `recommendations` are the ids of open ones for it, `no_advice` says by rule why there is none.
+    """
     now = None if reading is None else {"at": iso(reading.at), "value": reading.value}
-    return {**alert.model_dump(mode="json", exclude={"event"}), "resolved_at": None, "now": now}
+    return {
+        **alert.model_dump(mode="json", exclude={"event"}),
+        "resolved_at": None,
+        "now": now,
+        "recommendations": list(advice),
+        "no_advice": dict(unadvised.errors) if unadvised else {},
+    }
 
 
 def condition(threshold: str, unit: str) -> str:

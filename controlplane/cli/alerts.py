@@ -18,6 +18,7 @@ from controlplane.cli.output import (
     tell,
 )
 from controlplane.cli.stores import event_log, warn_if_stale
+from controlplane.model.labels import printable
 
 if TYPE_CHECKING:
     from controlplane.eventlog.log import EventLog
@@ -31,16 +32,18 @@ _RANK = {"critical": 0, "warning": 1, "info": 2}
 @config_option
 def alerts(*, pending: bool, as_json: bool, config: Any) -> None:
     """Active alerts, the worst first."""
-    from controlplane.eventlog.projections import ALERTS
+    from controlplane.eventlog.projections import ALERTS, RECOMMENDATIONS, UNADVISED
     from controlplane.present import alert_json, condition, measured
 
     with event_log(config) as (log, settings):
+        unadvised, open_ = log.rows(UNADVISED), [one for one in log.rows(RECOMMENDATIONS).values() if one.open]
         found = [alert for alert in log.rows(ALERTS).values() if pending or alert.state.value != "pending"]
         readings = log.readings()
         warn_if_stale(log, settings)
     found.sort(key=lambda alert: (_RANK[alert.severity.value], alert.active_at, alert.id))
     if as_json:
-        print_json([alert_json(alert, readings.get(alert.id)) for alert in found])
+        advice = {alert.id: sorted(one.id for one in open_ if one.alert == alert.id) for alert in found}
+        print_json([alert_json(a, readings.get(a.id), unadvised.get(a.id), advice[a.id]) for a in found])
         return
     if not found:
         tell("No active alerts.")
@@ -60,6 +63,9 @@ def alerts(*, pending: bool, as_json: bool, config: Any) -> None:
     ]
     columns = ("Severity", "State", "Since", "What", "Now", "Threshold", "Taken by", "Id")
     console().print(table("Active alerts", columns, rows, right=("Now",), whole=("Severity", "State", "Since", "Id")))
+    for alert in found:
+        for rule, why in sorted(unadvised[alert.id].errors.items() if alert.id in unadvised else ()):
+            tell(f"no advice for {alert.id} ({printable(alert.title, 80)}) by {rule}: {why}")
 
 
 @click.command()

@@ -5,9 +5,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from controlplane.cli.output import moment, table, tell
+from controlplane.costs.explain import explain
 from controlplane.model.labels import describe, printable
 from controlplane.model.money import human_money
-from controlplane.model.recommendations import Cost, CostLine, PriceSource, Proposal, Recommendation
+from controlplane.model.recommendations import CostLine, PlanStep, PriceSource, Proposal, Recommendation
 from controlplane.model.time import human_duration
 from controlplane.model.units import human
 
@@ -41,11 +42,14 @@ def print_record(out: "Console", recommendation: Recommendation) -> None:
     _text(out, "Why", [proposal.why])
     _text(out, "Gain", [proposal.gain])
     _numbers(out, proposal)
-    _cost(out, proposal.cost)
+    _cost(out, recommendation)
     if proposal.survives:
         rows = [(s.loss, _VERDICTS[s.ok], s.reason) for s in proposal.survives]
         out.print(table("Survives, after the change", ("Loss of", "Survives", "Reason"), rows))
-    _commands(out, "Commands", proposal.commands)
+    if proposal.plan:
+        _plan(out, proposal.plan)
+    else:
+        _commands(out, "Commands", proposal.commands)
     _commands(out, "To revert", proposal.revert)
     _evidence(out, proposal)
     if proposal.rejected:
@@ -75,6 +79,19 @@ def _commands(out: "Console", title: str, commands: Iterable[str]) -> None:
     out.print()
 
 
+def _plan(out: "Console", plan: Iterable[PlanStep]) -> None:
+    """The steps in order, with what has to be true before each."""
+    out.print("Plan: in this order; where something isn't so, stop", style="bold")
+    for number, step in enumerate(plan, 1):
+        tell(f"  {number}. {step.do}")
+        for condition in step.before:
+            tell(f"     before: {condition}")
+        for command in step.commands:
+            for line in command.splitlines():
+                tell(f"       {line}")
+    out.print()
+
+
 def _numbers(out: "Console", proposal: Proposal) -> None:
     if proposal.stages:
         stages = [(s.name, f"{s.value:,.6g}", s.limit or "–", s.reason) for s in proposal.stages]
@@ -84,7 +101,10 @@ def _numbers(out: "Console", proposal: Proposal) -> None:
         out.print(table("Inputs", ("Input", "Value"), list(proposal.inputs.items())))
 
 
-def _cost(out: "Console", cost: Cost) -> None:
+def _cost(out: "Console", recommendation: Recommendation) -> None:
+    made = explain(recommendation, None)
+    cost = recommendation.proposal.cost
+
     def money(amount: Decimal | None) -> str:
         return human_money(amount, cost.currency)
 
@@ -97,12 +117,18 @@ def _cost(out: "Console", cost: Cost) -> None:
         )
         for line in cost.lines
     ]
-    rows.append(("Total", "", *map(money, (cost.per_month, cost.per_month_reserved, cost.one_off)), ""))
+    rows.append(("Total", "", *(total.told() for total in (made.per_month, made.per_month_reserved, made.one_off)), ""))
     columns = ("Item", "Quantity × price", "Per month", "Reserved", "One-off", "Price from")
     amounts = ("Per month", "Reserved", "One-off")
     out.print(table("Cost (negative = saved)", columns, rows, right=amounts, whole=amounts))
-    year = None if cost.per_month is None else 12 * cost.per_month
-    tell(f"Per year: {money(year)}. Doing nothing: {cost.do_nothing}")
+    tell(f"Per year       {made.per_year.told()} on demand, {made.per_year_reserved.told()} with reservations")
+    tell(f"Pays back      {made.payback.told}")
+    for one in made.capacity:
+        often = "a month" if one.paid == "per_month" else "once"
+        tell(f"Per {one.unit}: {money(one.before)} → {money(one.after)} {often}")
+    for item in made.unknown:
+        tell(f"Unknown        the price of {item}")
+    tell(f"Doing nothing  {cost.do_nothing}")
     tell("")
 
 

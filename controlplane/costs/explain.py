@@ -7,7 +7,7 @@ from controlplane.costs.capacity import UnitCost, unit_costs
 from controlplane.model.base import Model
 from controlplane.model.money import HOURS_PER_MONTH, MONTHS_PER_YEAR, Money, human_money
 from controlplane.model.prices import PriceBook
-from controlplane.model.recommendations import CostLine, PriceSource, Recommendation
+from controlplane.model.recommendations import Cost, CostLine, PriceSource, Recommendation
 
 _TENTH = Decimal("0.1")
 _MILLIONTH = Decimal("0.000001")
@@ -52,6 +52,29 @@ class Payback(Model):
     told: str
 
 
+class Totals(Model):
+    """The sums of a cost; of which a part is unknown, what is known of them. A year is twelve months."""
+
+    per_month: Amount
+    per_month_reserved: Amount
+    per_year: Amount
+    per_year_reserved: Amount
+    one_off: Amount
+
+
+def totals(cost: Cost) -> Totals:
+    """The sums of the lines of a cost."""
+    per_month = add((line.per_month, line.quantity) for line in cost.lines)
+    reserved = add((line.per_month_reserved, line.quantity) for line in cost.lines)
+    return Totals(
+        per_month=per_month,
+        per_month_reserved=reserved,
+        per_year=per_month.per_year,
+        per_year_reserved=reserved.per_year,
+        one_off=add((line.one_off, line.quantity) for line in cost.lines),
+    )
+
+
 class Explanation(Model):
     """What a recommendation costs, line by line; a year is twelve months."""
 
@@ -79,9 +102,7 @@ def explain(recommendation: Recommendation, book: PriceBook | None) -> Explanati
     """The money of a recommendation as it was recorded; `book` says what its prices are now."""
     proposal = recommendation.proposal
     cost = proposal.cost
-    per_month = add((line.per_month, line.quantity) for line in cost.lines)
-    reserved = add((line.per_month_reserved, line.quantity) for line in cost.lines)
-    one_off = add((line.one_off, line.quantity) for line in cost.lines)
+    sums = totals(cost)
     lines = tuple(reckoned(line, book) for line in cost.lines)
     return Explanation(
         recommendation=recommendation.id,
@@ -92,14 +113,14 @@ def explain(recommendation: Recommendation, book: PriceBook | None) -> Explanati
         status=recommendation.status.value,
         currency=cost.currency,
         lines=lines,
-        per_month=per_month,
-        per_month_reserved=reserved,
-        per_year=per_month.per_year,
-        per_year_reserved=reserved.per_year,
-        one_off=one_off,
+        per_month=sums.per_month,
+        per_month_reserved=sums.per_month_reserved,
+        per_year=sums.per_year,
+        per_year_reserved=sums.per_year_reserved,
+        one_off=sums.one_off,
         unknown=tuple(line.item for line in lines if not line.known),
-        payback=payback(one_off, per_month),
-        payback_reserved=payback(one_off, reserved),
+        payback=payback(sums.one_off, sums.per_month),
+        payback_reserved=payback(sums.one_off, sums.per_month_reserved),
         capacity=unit_costs(proposal),
         do_nothing=cost.do_nothing,
     )
@@ -141,6 +162,8 @@ def _same(again: CostLine, line: CostLine) -> bool:
 
 def payback(one_off: Amount, per_month: Amount) -> Payback:
     """Months until what is bought once has been saved: one-off ÷ what a month saves."""
+    if per_month.exact and one_off.exact and not per_month.amount and not one_off.amount:
+        return Payback(months=None, told="nothing is paid and nothing is saved")
     if per_month.exact and per_month.amount is not None and per_month.amount >= 0:
         return Payback(months=None, told="never: no month saves anything")
     if not (one_off.exact and per_month.exact) or one_off.amount is None or per_month.amount is None:

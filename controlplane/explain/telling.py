@@ -1,6 +1,6 @@
 """What people were told of an alert: its incident, deliveries, suppressions and recommendations."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -45,7 +45,7 @@ class Telling:
         incident: Incident | None = None
         deliveries: dict[str, DeliveryRecord] = {}
         suppressed = []
-        no_advice = []
+        no_advice: dict[str, Event] = {}
         names: set[str] = set()
         for event in self.events:
             if event.occurred_at < begin:
@@ -63,15 +63,15 @@ class Telling:
                 case NotificationSuppressed(incident=name, route=route, reason=reason) if name in names:
                     if end is None or event.occurred_at <= end:
                         suppressed.append((event.occurred_at, route, reason))
-                case AdviceFailed(alert=about, rule=adviser, error=error) if about == alert:
-                    no_advice.append(f"{adviser}: {error}")
+                case AdviceFailed(alert=about, rule=adviser) if about == alert and _within(event, end):
+                    no_advice[adviser] = event
         advice = [one for one in self.recommendations.values() if one.alert == alert and one.at >= begin]
         return Told(
             incident,
             tuple(deliveries.values()),
             tuple(suppressed),
             tuple(sorted(advice, key=lambda one: (one.at, one.id))),
-            tuple(dict.fromkeys(no_advice)),
+            tuple(_failures(no_advice, advice)),
         )
 
     def _delivery(self, name: str) -> DeliveryRecord:
@@ -81,6 +81,18 @@ class Telling:
             row = fold_delivery(row, event)
         assert row is not None
         return row
+
+
+def _within(event: Event, end: datetime | None) -> bool:
+    return end is None or event.occurred_at <= end
+
+
+def _failures(failed: Mapping[str, Event], advice: Iterable[Recommendation]) -> Iterator[str]:
+    """`rule: reason` for every rule whose last answer was none."""
+    answered = {one.rule: one.at for one in advice}
+    for rule, event in failed.items():
+        if isinstance(event.payload, AdviceFailed) and answered.get(rule, event.occurred_at) <= event.occurred_at:
+            yield f"{rule}: {event.payload.error}"
 
 
 def read_telling(log: EventLog, since: datetime | None) -> Telling:

@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from controlplane.export.header import header
-from controlplane.export.steps import NotExported, Step
+from controlplane.export.steps import NotExported, Step, Stretch, titled
 from controlplane.model.labels import printable
 from controlplane.model.recommendations import Recommendation
 
@@ -15,13 +15,41 @@ _TEMPLATES = ("{{", "{%", "{#")
 _WIDE = 1_000
 
 
-def playbook(recommendation: Recommendation, apply: Sequence[Step], revert: Sequence[Step]) -> str:
-    """Plays in the order of the steps, over ssh where a step does so; NotExported where a step would be a template."""
+def playbook(recommendation: Recommendation, apply: Sequence[Stretch], revert: Sequence[Step]) -> str:
+    """Plays in the order of the steps, over ssh where a step does so; NotExported where a step would be a template.
+
+    What has to be true before a step of the plan is asked for, unless the variable `confirmed` is set.
+    """
     title = printable(recommendation.proposal.title, 200)
-    plays = [*_plays(title, apply, ["apply"]), *_plays(f"Revert: {title}", revert, ["never", "revert"])]
+    plays: list[dict[str, Any]] = []
+    for number, stretch in enumerate(apply, 1):
+        name = titled(number, len(apply), stretch) if stretch.do else title
+        if stretch.before or (stretch.do and not stretch.steps):
+            plays.append(_asked(name, stretch))
+        plays += _plays(name, stretch.steps, ["apply"])
+    plays += _plays(f"Revert: {title}", revert, ["never", "revert"])
     told = "ansible-playbook --tags revert; commands that ask are given --force"
     text: str = yaml.safe_dump(plays, sort_keys=False, allow_unicode=True, width=_WIDE)
     return "\n".join(header(recommendation, told)) + "\n---\n" + text
+
+
+def _asked(name: str, stretch: Stretch) -> dict[str, Any]:
+    """A play that waits until somebody says that what a step needs is true."""
+    conditions = "".join(f"\n- {_safe(text)}" for text in stretch.before)
+    wanted = f"Before it, this has to be true:{conditions}\n" if conditions else ""
+    task = {
+        "name": _safe(f"Before {name}" if conditions else name),
+        "ansible.builtin.pause": {"prompt": f"{_safe(name)}. {wanted}Enter goes on, Ctrl-C and A stop"},
+        "when": "confirmed is not defined",
+    }
+    return {
+        "name": _safe(name),
+        "hosts": "localhost",
+        "gather_facts": False,
+        "tags": ["apply"],
+        "connection": "local",
+        "tasks": [task],
+    }
 
 
 def _plays(title: str, steps: Sequence[Step], tags: list[str]) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from controlplane.model.commands import command
 from controlplane.model.errors import ControlplaneError
 from controlplane.model.labels import printable
+from controlplane.model.recommendations import Proposal
 
 
 class NotExported(ControlplaneError):
@@ -51,15 +52,45 @@ class Step:
         return tuple(found)
 
 
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Steps that belong together: what they do, and what has to be true before them."""
+
+    do: str
+    before: tuple[str, ...]
+    steps: tuple[Step, ...]
+
+
+def stretches(proposal: Proposal) -> tuple[Stretch, ...]:
+    """The plan of a proposal with its commands as steps, or all of them as one stretch where it has none.
+
+    NotExported as for `steps`. Texts of the plan are made printable: they stand in comments and questions.
+    """
+    if not proposal.plan:
+        return (Stretch("", (), steps(proposal.commands)),)
+    return tuple(
+        Stretch(printable(one.do, _LONG), tuple(printable(text, _LONG) for text in one.before), steps(one.commands))
+        for one in proposal.plan
+    )
+
+
+def titled(number: int, of: int, stretch: Stretch) -> str:
+    """`step 2 of 3: change the size`."""
+    return f"step {number} of {of}: {stretch.do}"
+
+
+_LONG = 1_000
 _PATRONI = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _AWS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._/#+=@-]{0,254}")
+_GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _HOST = re.compile(r"([a-z_][a-z0-9_-]{0,31}@)?[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _DNS = r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?"
 _OPERANDS: dict[str, tuple[re.Pattern[str], str]] = {
     "kubectl": (re.compile(rf"{_DNS}(/{_DNS})?"), "lower case letters, digits, dots and dashes"),
     "patronictl": (_PATRONI, "letters, digits, dots, dashes and underscores, 63 at most"),
+    "openstack": (_GROUP, "letters, digits, dots, dashes and underscores"),
     "aws": (re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,254}"), "letters, digits, dots and dashes"),
 }
 _OPTIONS: dict[tuple[str, str], re.Pattern[str]] = {
@@ -69,6 +100,8 @@ _OPTIONS: dict[tuple[str, str], re.Pattern[str]] = {
     ("aws", "auto-scaling-group-name"): _AWS_NAME,
     ("aws", "desired-capacity"): _NUMBER,
     ("aws", "size"): _NUMBER,
+    ("ansible-playbook", "limit"): _GROUP,
+    ("openstack", "flavor"): _GROUP,
     ("kafka-topics.sh", "topic"): _TOPIC,
     ("kafka-topics.sh", "partitions"): _NUMBER,
 }

@@ -5,10 +5,10 @@ Override files: https://developer.hashicorp.com/terraform/language/files/overrid
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from controlplane.export.header import header
-from controlplane.export.steps import NotExported, Step
+from controlplane.export.steps import NotExported, Step, Stretch, titled
 from controlplane.model.recommendations import Recommendation
 
 _LABEL = re.compile(r"[^A-Za-z0-9_-]")
@@ -16,27 +16,41 @@ Arguments = dict[str, "int | str | list[str]"]
 _READS = ("describe-", "list-", "get-")
 
 
-def terraform(recommendation: Recommendation, apply: Sequence[Step], revert: Sequence[Step]) -> str:
+def terraform(recommendation: Recommendation, apply: Sequence[Stretch], revert: Sequence[Step]) -> str:
     """Resources with their new arguments, and the old ones as a comment; NotExported where a step has no resource."""
     before = dict(found for step in revert if (found := resource(step, recommendation)) is not None)
     lines = [
         *header(recommendation, "remove this file and apply again, or set what each resource says below"),
         "# Give each resource the label that it has in your configuration.",
     ]
-    for step in apply:
-        found = resource(step, recommendation)
-        if found is None:
-            if step.program == "ssh":
-                lines += ["", f"# then, outside Terraform: {step.line}"]
-            continue
-        (kind, label), arguments = found
-        old = before.get((kind, label))
-        lines += ["", f"resource {text(kind)} {text(label)} {{"]
-        lines += _aligned(arguments)
-        if old is not None:
-            lines += ["  # revert:", *(f"  #{line[1:]}" for line in _aligned(old))]
-        lines.append("}")
+    for number, stretch in enumerate(apply, 1):
+        if stretch.do:
+            lines += ["", f"# {titled(number, len(apply), stretch)}"]
+            lines += [f"#   before: {condition}" for condition in stretch.before]
+        for step in stretch.steps:
+            lines += _block(step, recommendation, before)
     return "\n".join(lines) + "\n"
+
+
+def _block(step: Step, recommendation: Recommendation, before: Mapping[tuple[str, str], "Arguments"]) -> Iterator[str]:
+    found = resource(step, recommendation)
+    if found is None:
+        if _outside(step):
+            yield from ("", f"# then, outside Terraform: {step.line}")
+        elif not step.runs:
+            yield from ("", f"# by hand: {step.line.lstrip('# ')}")
+        return
+    (kind, label), arguments = found
+    yield from ("", f"resource {text(kind)} {text(label)} {{", *_aligned(arguments))
+    old = before.get((kind, label))
+    if old is not None:
+        yield from ("  # revert:", *(f"  #{line[1:]}" for line in _aligned(old)))
+    yield "}"
+
+
+def _outside(step: Step) -> bool:
+    """Whether a step is done beside Terraform, after it: on a host, or by the group that takes a new template."""
+    return step.program == "ssh" or step.argv[1:3] == ("autoscaling", "start-instance-refresh")
 
 
 def resource(step: Step, recommendation: Recommendation) -> tuple[tuple[str, str], Arguments] | None:
@@ -51,21 +65,42 @@ def resource(step: Step, recommendation: Recommendation) -> tuple[tuple[str, str
             if zones:
                 arguments["availability_zones"] = list(zones)
             return ("aws_autoscaling_group", _label(name)), arguments
+    if step.argv[1:3] == ("autoscaling", "set-desired-capacity"):
+        name, capacity = step.option("auto-scaling-group-name"), step.option("desired-capacity")
+        if name and capacity:
+            return ("aws_autoscaling_group", _label(name)), {"desired_capacity": int(capacity)}
+    if step.argv[1:3] == ("ec2", "create-launch-template-version"):
+        name, kind = step.option("launch-template-name"), _instance_type(step.option("launch-template-data"))
+        if name and kind:
+            return ("aws_launch_template", _label(name)), {"instance_type": kind}
     if step.argv[1:3] == ("ec2", "modify-volume"):
         size = step.option("size")
         if size:
             return ("aws_ebs_volume", _label(recommendation.proposal.target)), {"size": int(size)}
     if step.program == "ssh" and recommendation.proposal.kind == "add_storage":
         return None
+    if step.argv[1:3] == ("autoscaling", "start-instance-refresh"):
+        return None
     raise NotExported(f"no resource of Terraform stands for `{step.line[:120]}`")
 
 
-def changes(steps: Sequence[Step], recommendation: Recommendation) -> bool:
-    """Whether Terraform can say all that the steps change, and there is something."""
+def _instance_type(data: str | None) -> str | None:
+    """The instance type of launch template data that say nothing else."""
     try:
-        return any(resource(step, recommendation) is not None for step in steps)
-    except NotExported:
-        return False
+        read = json.loads(data or "")
+    except ValueError:
+        return None
+    found = read.get("InstanceType") if isinstance(read, dict) and len(read) == 1 else None
+    return found if isinstance(found, str) else None
+
+
+def hindrance(steps: Sequence[Step], recommendation: Recommendation) -> str | None:
+    """Why Terraform can't say all that the steps change; None where it can, and there is something."""
+    try:
+        changed = [resource(step, recommendation) for step in steps]
+    except NotExported as error:
+        return str(error)
+    return None if any(changed) else "none of its commands changes a resource of Terraform"
 
 
 def text(value: str) -> str:

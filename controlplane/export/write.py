@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from controlplane.export.playbook import playbook
 from controlplane.export.script import script
-from controlplane.export.steps import NotExported, Step, steps
-from controlplane.export.terraform import changes, terraform
+from controlplane.export.steps import NotExported, Step, steps, stretches
+from controlplane.export.terraform import hindrance, terraform
 from controlplane.model.labels import printable
 from controlplane.model.recommendations import Recommendation
 
@@ -38,7 +38,7 @@ def fitting(recommendation: Recommendation) -> tuple[str, ...]:
 
 def _fits(name: str, apply: tuple[Step, ...], recommendation: Recommendation) -> bool:
     if name == "terraform":
-        return changes(apply, recommendation)
+        return hindrance(apply, recommendation) is None
     if name == "ansible":
         return any(step.runs for step in apply)
     return any(step.program == _PROGRAMS[name] for step in apply)
@@ -50,7 +50,7 @@ def export(recommendation: Recommendation, form: str) -> Exported:
     fits = fitting(recommendation)
     if form not in fits:
         raise NotExported(_refusal(recommendation, form, fits))
-    apply, revert = steps(proposal.commands), steps(proposal.revert)
+    apply, revert = stretches(proposal), steps(proposal.revert)
     made = {"terraform": terraform, "ansible": playbook}.get(form, script)(recommendation, apply, revert)
     return Exported(
         recommendation=recommendation.id,
@@ -69,4 +69,10 @@ def _refusal(recommendation: Recommendation, form: str, fits: tuple[str, ...]) -
         return f"{what} changes nothing, so there is nothing to hand over; `recommendations show` has its commands"
     if not fits:
         return f"{what} is work by hand: no command is recorded; `recommendations show` says what to do"
-    return f"{form} can't say this {what}; {' and '.join(fits)} can"
+    can = f"{' and '.join(fits)} can"
+    if form == "terraform":
+        return f"terraform can't say this {what}: {hindrance(steps(proposal.commands), recommendation)}; {can}"
+    if form in _PROGRAMS:
+        programs = sorted({step.program for step in steps(proposal.commands) if step.runs})
+        return f"{form} can't say this {what}: it is done with {', '.join(programs)}; {can}"
+    return f"{form} can't say this {what}; {can}"

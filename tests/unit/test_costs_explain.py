@@ -73,7 +73,7 @@ def exact(amount: str) -> Amount:
         ("0.01", "-1000", "0.1", "0.1 months"),
         ("0", "-1", "0", "at once"),
         ("12000", "0", None, "never: no month saves anything"),
-        ("0", "0", None, "never"),
+        ("0", "0", None, "nothing is paid and nothing is saved"),
         ("12000", "5", None, "never"),
     ],
 )

@@ -16,7 +16,7 @@ from controlplane.export import FORMATS, NotExported, export, fitting
 from controlplane.export.steps import steps
 from controlplane.export.terraform import text
 from controlplane.model.commands import command
-from controlplane.model.recommendations import Recommendation, Status, total
+from controlplane.model.recommendations import PlanStep, Recommendation, Status, total
 from tests.advice_cases import PRICES
 from tests.drafts import HOSTILE, recommendation
 
@@ -308,3 +308,181 @@ def test_the_header_tells_the_money() -> None:
     assert "; unknown: Racks" in head
     closed = SCALE.model_copy(update={"status": Status.WITHDRAWN})
     assert "# CLOSED: this recommendation is withdrawn." in export(closed, "kubectl").text
+
+
+# a plan: steps in order, and what has to be true before each
+
+REFRESH = (
+    "aws ec2 create-launch-template-version --launch-template-name=redis '--source-version=$Latest' "
+    """'--launch-template-data={"InstanceType":"r6i.2xlarge"}'""",
+    command(["aws", "autoscaling", "start-instance-refresh", "--auto-scaling-group-name=redis"]),
+)
+
+
+def planned(*told: tuple[str, tuple[str, ...], tuple[str, ...]], revert: tuple[str, ...] = ()) -> Recommendation:
+    plan = tuple(PlanStep(do=do, before=before, commands=commands) for do, before, commands in told)
+    commands = tuple(line for step in plan for line in step.commands)
+    return made("resize", commands, revert, plan=plan, target="group redis")
+
+
+RESIZE = planned(
+    ("look again", ("nothing fires", "the peak is below 20 %"), ()),
+    ("change the size", ("all serve",), REFRESH),
+    ("watch a day", (), ()),
+    revert=(REFRESH[0].replace("2xlarge", "4xlarge"), REFRESH[1]),
+)
+
+
+def answered(tmp_path: Path, change: Recommendation, form: str, given: str, *arguments: str) -> tuple[int, int, str]:
+    """Exit code of the script with these answers, how many programs it called, and what it said."""
+    file, log = tmp_path / "change.sh", tmp_path / "log"
+    file.write_text(export(change, form).text)
+    log.write_text("")
+    for name in ("kubectl", "aws", "reboot", "id"):
+        program = tmp_path / name
+        program.write_text(f'#!/bin/bash\necho {name} >> "{log}"\n')
+        program.chmod(0o755)
+    done = subprocess.run(
+        ["bash", str(file), *arguments],
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        input=given,
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    return done.returncode, len(log.read_text().splitlines()), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "arguments", "code", "calls"),
+    [
+        ("y\ny\n", ("apply",), 0, 2),
+        ("y\nn\n", ("apply",), 5, 0),
+        ("y\n", ("apply",), 5, 0),
+        ("", ("apply",), 5, 0),
+        ("Y\ny\n", ("apply",), 5, 0),
+        ("", ("apply", "--yes"), 0, 2),
+        ("", ("apply", "--y"), 5, 0),
+        ("", ("revert",), 0, 2),
+    ],
+)
+def test_a_script_asks_before_each_step(
+    tmp_path: Path, given: str, arguments: tuple[str, ...], code: int, calls: int
+) -> None:
+    checked(export(RESIZE, "aws-cli").text, "aws-cli")
+    found, called, said = answered(tmp_path, RESIZE, "aws-cli", given, *arguments)
+    assert (found, called) == (code, calls)
+    if arguments[0] == "apply":
+        assert "step 1 of 3: look again\n  before: nothing fires\n  before: the peak is below 20 %\n" in said
+    assert ("step 3 of 3: watch a day" in said) == (calls == 2 and arguments[0] == "apply")
+
+
+def test_a_plan_without_conditions_asks_nothing(tmp_path: Path) -> None:
+    change = planned(("scale", (), (kubectl(),)))
+    assert "before()" not in export(change, "kubectl").text
+    assert answered(tmp_path, change, "kubectl", "", "apply")[:2] == (0, 1)
+
+
+@pytest.mark.parametrize(
+    "told", [*HOSTILE, "a\nreboot\n", "$(reboot)", "`id`", "'; reboot; '", "%s%n", "\\", "!!", "-n"]
+)
+def test_texts_of_a_plan_are_told_and_never_run(tmp_path: Path, told: str) -> None:
+    change = planned((told, (told, "x"), (kubectl(),)))
+    for form in ("kubectl", "ansible"):
+        checked(export(change, form).text, form)
+    code, called, said = answered(tmp_path, change, "kubectl", "", "apply", "--yes")
+    assert (code, called) == (0, 1)
+    assert "  before: x\n" in said
+    (asked, scaled) = checked(export(change, "ansible").text, "ansible")
+    assert "{{" not in str(asked)
+    assert scaled["tasks"][0]["ansible.builtin.command"]["argv"][0] == "kubectl"
+    written = export(planned((told, (told,), REFRESH)), "terraform").text
+    code_lines = [line for line in written.splitlines() if line and not line.startswith("#")]
+    assert code_lines == [
+        'resource "aws_launch_template" "redis" {',
+        '  instance_type = "r6i.2xlarge"',
+        "}",
+    ]
+
+
+no_odd_spaces = st.characters(exclude_categories=["Zs"]) | st.just(" ")
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.text(no_odd_spaces, max_size=40), st.text(no_odd_spaces, max_size=40))
+def test_any_text_of_a_plan_leaves_a_script_that_parses(do: str, before: str) -> None:
+    change = planned((do, (before,), (kubectl(),)))
+    checked(export(change, "kubectl").text, "kubectl")
+    checked(export(change, "ansible").text, "ansible")
+
+
+@given(st.text(st.characters(exclude_characters="\0"), max_size=30))
+def test_a_hostile_name_in_a_step_is_refused(name: str) -> None:
+    change = planned(("go", (), (f"kubectl scale deployment/{name} --replicas=3",)))
+    try:
+        exported = export(change, "kubectl").text
+    except NotExported:
+        return
+    assert f"  kubectl scale deployment/{name.strip() if name.strip() == name else name} --replicas=3" in exported
+
+
+@pytest.mark.parametrize("limit", ["@/etc/hosts", "a:!b", "all,reboot", "*"])
+def test_a_pattern_of_ansible_is_no_name(limit: str) -> None:
+    change = made("scale_out", (command(["ansible-playbook", "site.yml", f"--limit={limit}"]),))
+    with pytest.raises(NotExported, match="is no limit that ansible-playbook takes"):
+        export(change, "ansible")
+
+
+@pytest.mark.parametrize("name", ["x;reboot", "$(reboot)", "a b", "\u202ex", "X" * 300, "a\nb", "é"])
+def test_names_that_no_tool_takes_are_refused_in_a_plan(name: str) -> None:
+    change = planned(("go", ("ready",), (command(["kubectl", "delete", name]),)))
+    for form in FORMATS:
+        with pytest.raises(NotExported):
+            export(change, form)
+
+
+def test_terraform_changes_the_template_and_tells_the_rest() -> None:
+    written = export(RESIZE, "terraform").text
+    (resource,) = checked(written, "terraform")["resource"]
+    ((kind, labelled),) = resource.items()
+    assert kind.strip('"') == "aws_launch_template"
+    assert next(iter(labelled.values()))["instance_type"].strip('"') == "r6i.2xlarge"
+    assert '# revert:\n  # instance_type = "r6i.4xlarge"' in written
+    assert "# step 1 of 3: look again\n#   before: nothing fires" in written
+    assert "# then, outside Terraform: aws autoscaling start-instance-refresh" in written
+
+
+def test_ansible_waits_before_each_step() -> None:
+    plays = checked(export(RESIZE, "ansible").text, "ansible")
+    assert [next(iter(set(play["tasks"][0]) - {"name", "when"})).rpartition(".")[2] for play in plays] == [
+        "pause",
+        "pause",
+        "command",
+        "pause",
+        "command",
+    ]
+    assert plays[0]["tasks"][0]["when"] == "confirmed is not defined"
+    assert "- the peak is below 20 %" in plays[0]["tasks"][0]["ansible.builtin.pause"]["prompt"]
+    assert [play["tags"] for play in plays] == [["apply"]] * 4 + [["never", "revert"]]
+
+
+@pytest.mark.parametrize(
+    ("change", "form", "why"),
+    [
+        (SCALE, "terraform", "no resource of Terraform stands for `kubectl scale"),
+        (SCALE, "aws-cli", "it is done with kubectl; kubectl and ansible can"),
+        (RESIZE, "patronictl", "it is done with aws; terraform and aws-cli and ansible can"),
+        (planned(("go", (), ("openstack server resize --flavor=c8-m64 --wait -- sms",))), "kubectl", "with openstack"),
+        (planned(("by hand", ("ready",), ("# change it",))), "ansible", "is work by hand"),
+        (LOOK, "ansible", "changes nothing"),
+    ],
+)
+def test_what_a_format_cant_say_is_said(change: Recommendation, form: str, why: str) -> None:
+    with pytest.raises(NotExported, match=why.replace("(", r"\(")):
+        export(change, form)
+
+
+def test_a_group_set_to_a_size_is_a_resource() -> None:
+    line = "aws autoscaling set-desired-capacity --auto-scaling-group-name=redis --desired-capacity=53"
+    (resource,) = checked(export(made("scale_out", (line,)), "terraform").text, "terraform")["resource"]
+    assert next(iter(next(iter(resource.values())).values()))["desired_capacity"] == 53

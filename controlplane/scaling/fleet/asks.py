@@ -18,6 +18,7 @@ from controlplane.scaling.sizing import whole
 
 _ROUNDING = 1e-9
 _BLIND = -1
+_MOST = 2.0**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,32 +40,40 @@ def asked(metric: Absolute, frame: pl.DataFrame, unready: int, size: int) -> pl.
     it and as idle when it is above, those that don't answer as idle when it is above. The size holds within the
     tolerance, and where counting them turns the direction. `unready` counts for the last row.
     """
-    total, known, missing = pl.col("total"), pl.col("known"), pl.col("missing")
-    waiting = pl.when(pl.int_range(pl.len()) == pl.len() - 1).then(unready).otherwise(0)
-    first = total / (known * metric.goal)
-    above, below = first > 1, first < 1
-    assumed = pl.when(below).then(missing * metric.goal).otherwise(0.0)
-    count = known + pl.when(above | below).then(missing).otherwise(0) + pl.when(above).then(waiting).otherwise(0)
-    ratio = (total + assumed) / (count * metric.goal)
-    raw = _whole(ratio * count)
+    goal, last = metric.goal, pl.int_range(pl.len()) == pl.len() - 1
+    first, ratio, raw, missing = pl.col("first"), pl.col("ratio"), pl.col("raw"), pl.col("missing")
+    below, above = first < 1, first > 1
     within = (ratio <= 1 + metric.tolerance + _ROUNDING) & (ratio >= 1 - metric.tolerance - _ROUNDING)
     turned = (below & (ratio > 1)) | (above & (ratio < 1))
     turned |= ((ratio < 1) & (raw > size)) | ((ratio > 1) & (raw < size))
-    kept = pl.when(within | turned).then(size).otherwise(raw)
-    some = known > 0
-    return frame.select(
-        "ts",
-        pl.when(some).then(ratio).alias("ratio"),
-        pl.when(some).then(raw).alias("raw"),
-        pl.when(some).then(kept).alias("asked"),
-        pl.when(some).then(turned & ~within).alias("turned"),
+    return (
+        frame.with_columns(pl.when(pl.col("known") > 0).then("known").alias("known"))
+        .with_columns((pl.col("total") / (pl.col("known") * goal)).alias("first"))
+        .with_columns(
+            (pl.col("total") + pl.when(below).then(missing * goal).otherwise(0.0)).alias("total"),
+            (
+                pl.col("known")
+                + pl.when(below | above).then(missing).otherwise(0)
+                + pl.when(above & last).then(unready).otherwise(0)
+            ).alias("count"),
+        )
+        .with_columns((pl.col("total") / (pl.col("count") * goal)).alias("ratio"))
+        .with_columns(_whole(ratio * pl.col("count")).alias("raw"))
+        .select(
+            "ts",
+            "ratio",
+            "raw",
+            pl.when(within | turned).then(size).otherwise(raw).alias("asked"),
+            (turned & ~within).alias("turned"),
+        )
+        .with_columns(pl.when(raw.is_not_null()).then("asked").alias("asked"))
     )
 
 
 def _whole(number: pl.Expr) -> pl.Expr:
-    """As sizing.whole does it, for a column."""
+    """As sizing.whole does it, for a column; what is beyond any size stops at 2⁵³."""
     slack = _ROUNDING * pl.max_horizontal(pl.lit(1.0), number.abs())
-    return (number - slack).ceil().cast(pl.Int64)
+    return (number - slack).ceil().clip(0, _MOST).cast(pl.Int64)
 
 
 def of_absolute(reading: Reading, metric: Absolute, unready: int, size: int) -> Ask:

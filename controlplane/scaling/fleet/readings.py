@@ -11,6 +11,8 @@ from controlplane.model.methods import Fleet
 from controlplane.model.methods.fleet import Capacity, Metric, StepRow
 from controlplane.scaling.fleet.members import Members
 
+_ROUNDING = 1e-12
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -46,8 +48,9 @@ class Reading:
 
     def beyond(self, row: StepRow, at_ms: int) -> bool:
         """Whether the mean was beyond the row's limit at every instant of its time, known at all of them."""
+        # The mean of many equal values may differ from them in the last digit.
         mean = pl.col("total") / pl.col("known")
-        over = mean > row.above if row.above is not None else mean < row.below
+        over = mean > row.goal * (1 + _ROUNDING) if row.above is not None else mean < row.goal * (1 - _ROUNDING)
         since = self.frame.filter(pl.col("ts") >= at_ms - ms(row.for_))
         return bool(since.select(((pl.col("known") > 0) & over).all()).item())
 

@@ -44,9 +44,8 @@ def smallest_step(current: int, step: Step) -> int:
 
 def present(count: int, changes: Sequence[Change], at_ms: int, p: Fleet) -> int:
     """Members that there are, or that an approved or just executed growth is bringing."""
-    last = changes[-1] if changes else None
-    coming = last is not None and last.grows and (last.approved or at_ms - last.at_ms < ms(p.time_to_effect))
-    return max(count, last.after) if last is not None and coming else count
+    coming = [c.after for c in changes if c.grows and (c.approved or at_ms - c.at_ms < ms(p.time_to_effect))]
+    return max([count, *coming])
 
 
 def sized(
@@ -70,17 +69,16 @@ def sized(
 
     first = max(asks, key=lambda ask: ask.raw)
     wanted = stage("raw", first.raw, None, first.formula)
-    best = max(asks, key=lambda ask: ask.asked)
-    largest = best.asked
+    largest = max(ask.asked for ask in asks)
     table = isinstance(first.reading.metric, StepRow)
     reason = "a row of a step table has none" if table else "the largest number after each metric's tolerance"
-    count = stage("tolerance", largest, first.limit if largest != wanted else None, reason)
+    count = stage("tolerance", largest, first.limit if largest != wanted or largest == size else None, reason)
 
     rows = [ask.asked for ask in asks if isinstance(ask.reading.metric, StepRow)]
     count, limit = _stabilised(size, count, rows, windows, p)
     if count < size:
-        waits = _cooldown(asks, changes, at_ms, p)
-        count, limit = (size, waits) if waits else (count, limit)
+        forbids = _cooldown(asks, changes, at_ms, p)
+        count, limit = (size, forbids) if forbids else (count, limit)
     stage("stabilised", count, limit, _windows_told(p))
 
     count = stage("rate-limited", *_rate_limited(size, count, changes, at_ms, p))
@@ -136,8 +134,9 @@ def _cooldown(asks: Sequence[Ask], changes: Sequence[Change], at_ms: int, p: Fle
     last = changes[-1]
     shrunk, grown = waits(asks, p)
     wait = grown if last.grows else shrunk
-    if last.approved:
-        return f"a change to {many(last.after, p.noun)} is approved and not done yet"
+    waiting = next((change for change in reversed(changes) if change.approved), None)
+    if waiting is not None:
+        return f"a change to {many(waiting.after, p.noun)} is approved and not done yet"
     if at_ms - last.at_ms < ms(wait):
         return f"cooldown {format_duration(wait)} since {told(last.at_ms)}"
     return None

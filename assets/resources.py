@@ -25,7 +25,7 @@ def readable_errors() -> Iterator[None]:
 
 
 class ControlPlaneResource(ConfigurableResource):  # type: ignore[type-arg]
-    """Stores, sources, rules and routes of the settings file, opened for one run."""
+    """Stores, sources, rules and channels of the settings file, opened for one run."""
 
     config: str = ""
     """Settings file; empty = CONTROLPLANE_CONFIG or ./controlplane.yaml."""

@@ -19,14 +19,16 @@ class Notify:
     rules: int
 
     def __call__(self, _folder: Path) -> Callable[[], object]:
-        """The decision of one step."""
+        """The step at which the alerts begin to fire, and the one at which they are told."""
         from controlplane.model.alerts import Alert, AlertState, alert_id
         from controlplane.model.events import Draft
         from controlplane.model.payloads import AlertFired
+        from controlplane.model.resources import Inventory
+        from controlplane.model.routes import GROUP_WAIT, Route, Tree
         from controlplane.model.rules import Severity
-        from controlplane.notify.decide import decide
-        from controlplane.settings import Notify as NotifySettings
-        from controlplane.settings import Route, Secret
+        from controlplane.notify.decide import Rules, decide
+        from controlplane.notify.groups import Grouper
+        from controlplane.notify.labels import Places
         from controlplane.tick.alerts import facts_of
 
         active: dict[str, Alert] = {}
@@ -53,18 +55,16 @@ class Notify:
             active[alert.id] = alert
             payload = AlertFired(facts=facts_of(alert))
             drafts.append(Draft(stream=f"alert:{alert.id}", key="0", payload=payload, occurred_at=NOW))
-        routes = tuple(Route(name=name, url=Secret(env="BENCH")) for name in ("slack", "pagerduty"))
-        settings = NotifySettings(routes=routes)
-        return lambda: decide(
-            NOW,
-            drafts,
-            incidents={},
-            recommendations=(),
-            alerts=active,
-            routes=routes,
-            notify=settings,
-            environment="bench",
-        )
+        channels = ("slack", "pagerduty")
+        tree = Tree(Route(channels=channels))
+
+        def storm() -> None:
+            rules = Rules(tree=tree, grouper=Grouper(tree, Places(Inventory()), "bench"), channels=channels)
+            opened = decide(NOW, drafts, rules=rules, incidents={}, alerts=active)
+            incidents = {one.id: one for draft in opened if (one := getattr(draft.payload, "incident", None))}
+            decide(NOW + GROUP_WAIT, [], rules=rules, incidents=incidents, alerts=active)
+
+        return storm
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,13 @@ from pydantic import BaseModel
 
 from controlplane.documents import read_document, validate
 from controlplane.model.errors import ControlplaneError, InvalidInput, Place, Problem
+from controlplane.model.routes import Route
 from controlplane.settings import (
     InventoryFile,
     InventoryTargets,
     KafkaSource,
+    MissingSecret,
+    Notify,
     PrometheusSource,
     RecordedSource,
     Secret,
@@ -191,19 +194,37 @@ def control_plane(settings: Settings) -> "ControlPlane":
         inventories=inventories(settings),
         prices=books,
         notify=settings.notify,
+        route=route(settings.notify),
         environment=settings.environment,
         set_aside=set_aside,
     )
 
 
+def route(notify: Notify) -> Route:
+    """The root of the tree of routes: the settings' own, else the default for their channels."""
+    from controlplane.notify.addresses import own
+    from controlplane.notify.routing import default_route
+
+    if notify.route is not None:
+        return notify.route
+    schemes = {}
+    for channel in notify.channels:
+        try:
+            schemes[channel.name] = own(channel.url.read()).partition("://")[0].lower()
+        except MissingSecret:
+            # It can't be told by now either, whichever kind it is.
+            schemes[channel.name] = ""
+    return default_route(schemes)
+
+
 def deliver(settings: Settings, log: "EventLog") -> "DeliveryReport":
-    """Send what is due in the outbox by the routes of the settings."""
+    """Send what is due in the outbox by the channels of the settings."""
     from controlplane.eventlog.projections import OUTBOX
     from controlplane.notify.channels import load_channels
     from controlplane.notify.outbox import deliver as send
 
     notify = settings.notify
-    channels = load_channels(notify.routes, timeout=notify.timeout, strict=False)
+    channels = load_channels(notify.channels, timeout=notify.timeout, strict=False)
     holder = f"{socket.gethostname()}/{os.getpid()}"
     return send(
         log,

@@ -10,9 +10,10 @@ from typing import Any
 
 from controlplane.eventlog.projections import RECOMMENDATIONS
 from controlplane.model.payloads import NotificationQueued
-from controlplane.model.rules import Severity
+from controlplane.notify.addresses import PAGERDUTY, SLACK
+from controlplane.notify.routing import default_route
 from controlplane.present import alert_history, iso, notification_json, recommendation_json
-from controlplane.settings import InventoryFile, Notify, RecordedSource, Route, Secret, Settings
+from controlplane.settings import Channel, InventoryFile, Notify, RecordedSource, Secret, Settings
 from controlplane.tick import ControlPlane, tick
 
 START = datetime(2026, 3, 12, 18, tzinfo=UTC)
@@ -52,16 +53,17 @@ def settings(home: Path, platforms: tuple[str, ...]) -> Settings:
         )
         for platform in platforms
     ]
-    routes = (
-        Route(name="slack", url=Secret(env="CONTROLPLANE_DEMO_SLACK")),
-        Route(name="pagerduty", url=Secret(env="CONTROLPLANE_DEMO_PAGERDUTY"), severities=(Severity.CRITICAL,)),
+    channels = (
+        Channel(name="slack", url=Secret(env="CONTROLPLANE_DEMO_SLACK")),
+        Channel(name="pagerduty", url=Secret(env="CONTROLPLANE_DEMO_PAGERDUTY")),
     )
+    route = default_route({"slack": SLACK, "pagerduty": PAGERDUTY})
     return Settings(
         environment="demo",
         home=home,
         platforms=platforms,
         sources=(*recorded, *inventories),
-        notify=Notify(routes=routes),
+        notify=Notify(channels=channels, route=route),
     )
 
 

@@ -13,7 +13,8 @@ from filelock import FileLock, Timeout
 
 from controlplane import bootstrap
 from controlplane.model.errors import ControlplaneError, InvalidInput
-from controlplane.model.rules import AlertRule
+from controlplane.model.routes import Tree
+from controlplane.model.rules import AlertRule, Severity
 from controlplane.model.time import Window, human_duration, on_grid, to_ms
 from controlplane.model.units import human, many
 from controlplane.settings import InventoryFile, InventoryTargets, PrometheusSource, Settings, SourceSettings
@@ -198,19 +199,22 @@ def _channels(settings: Settings) -> Findings:
     from controlplane.notify.channels import load_channels
 
     notify = settings.notify
-    if not notify.routes:
-        yield Finding("channels", "warn", "there is no route: nobody will be told", "Add one under notify.routes")
+    if not notify.channels:
+        yield Finding("channels", "warn", "there is no channel: nobody will be told", "Add one under notify.channels")
         return
-    channels = load_channels(notify.routes, timeout=notify.timeout, strict=False)
-    for route in notify.routes:
-        if route.name in channels.broken:
-            yield from _failures(route.name, ControlplaneError(channels.broken[route.name]), "Correct the route's url")
+    channels = load_channels(notify.channels, timeout=notify.timeout, strict=False)
+    for channel in notify.channels:
+        if channel.name in channels.broken:
+            yield from _failures(
+                channel.name, ControlplaneError(channels.broken[channel.name]), "Correct the channel's url"
+            )
         else:
-            kind = channels.loaded[route.name].kind.value
-            yield Finding(route.name, "ok", f"{kind} route is ready (nothing was sent)")
-    if not any("critical" in route.severities for route in notify.routes):
-        remedy = "Add critical to the severities of one of them"
-        yield Finding("channels", "warn", "no route takes critical alerts", remedy)
+            kind = channels.loaded[channel.name].kind.value
+            yield Finding(channel.name, "ok", f"{kind} channel is ready (nothing was sent)")
+    critical = {"severity": Severity.CRITICAL.value, "kind": "alert"}
+    if not any(node.channels for node in Tree(bootstrap.route(notify)).of(critical)):
+        remedy = "Let the root of notify.route name a channel"
+        yield Finding("channels", "warn", "a critical alert that no other route matches reaches no channel", remedy)
 
 
 def _home(settings: Settings) -> Findings:
@@ -251,8 +255,8 @@ def _event_log(settings: Settings) -> Findings:
         late = [row for row in waiting.values() if row.attempts]
         if late:
             worst = max(late, key=lambda row: row.attempts)
-            message = f"{many(len(late), 'message')} being retried; {worst.route}: {worst.last_error}"
-            yield Finding("outbox", "warn", message, "Mend the route; they go out by themselves then")
+            message = f"{many(len(late), 'message')} being retried; {worst.channel}: {worst.last_error}"
+            yield Finding("outbox", "warn", message, "Mend the channel; they go out by themselves then")
         else:
             yield Finding("outbox", "ok", f"{many(len(waiting), 'message')} waiting")
 

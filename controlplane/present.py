@@ -13,7 +13,7 @@ from controlplane.model.units import human, is_state
 from controlplane.model.views import Unadvised
 from controlplane.notify.preview import Kind, render
 
-_ROUTES = {"slack": Kind.SLACK, "pagerduty": Kind.PAGERDUTY}
+_CHANNELS = {"slack": Kind.SLACK, "pagerduty": Kind.PAGERDUTY}
 
 
 def iso(at: datetime | None) -> str | None:
@@ -120,12 +120,12 @@ def _firing(facts: AlertFacts, event: Event, state: str) -> dict[str, Any]:
 
 
 def notification_json(queued: NotificationQueued) -> dict[str, Any]:
-    """A message as its route would get it; routes called slack and pagerduty are of that kind, others text."""
+    """A message as its channel would get it; channels called slack and pagerduty are of that kind, others text."""
     delivery = queued.delivery
-    kind = _ROUTES.get(delivery.route, Kind.TEXT)
+    kind = _CHANNELS.get(delivery.channel, Kind.TEXT)
     return {
         "id": delivery.id,
-        "route": delivery.route,
+        "channel": delivery.channel,
         "kind": kind.value,
         "action": delivery.message.action.value,
         "incident": delivery.message.incident,

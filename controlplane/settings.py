@@ -1,7 +1,8 @@
-"""`controlplane.yaml`: sources, packs, prices, routes. Secrets are named here, never written."""
+"""`controlplane.yaml`: sources, packs, prices, channels and routes. Secrets are named here, never written."""
 
 import os
 import re
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -10,7 +11,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from controlplane.model.base import Model, RuleId
 from controlplane.model.errors import ControlplaneError
-from controlplane.model.rules import Severity
+from controlplane.model.routes import Inhibition, Route, Times
 from controlplane.model.time import Duration
 
 DEFAULT_HOME = ".controlplane"
@@ -170,27 +171,49 @@ SourceSettings = Annotated[
 ]
 
 
-class Route(Model):
-    """A way to people: an apprise URL (kept secret) and which messages take it."""
+class Channel(Model):
+    """A way to people: an apprise URL, kept secret."""
 
     name: RuleId
     url: Secret
-    severities: tuple[Severity, ...] = (Severity.CRITICAL, Severity.WARNING)
-    platforms: tuple[RuleId, ...] | None = None
-    components: tuple[RuleId, ...] | None = None
 
 
 class Notify(Model):
-    """Grouping and routes."""
+    """Channels, and who is told what on which of them."""
 
-    group_interval: Duration = timedelta(minutes=5)
-    """How long an open incident waits before it tells of further alerts."""
+    channels: tuple[Channel, ...] = ()
+    route: Route | None = None
+    """The root of the tree; absent = by severity and kind of channel (see `notify.routing.default_route`)."""
+    inhibit: tuple[Inhibition, ...] = ()
+    times: dict[RuleId, Times] = Field(default_factory=dict)
+    """Times of the week by name, for `mute` and `active` of routes."""
     timeout: Duration = timedelta(seconds=15)
     max_age: Duration = timedelta(hours=6)
     """A delivery that failed for this long is given up and dead-lettered."""
     runbooks: str | None = None
     """URL of the folder that holds the runbooks; a message then links to `<runbooks>/<runbook>`."""
-    routes: tuple[Route, ...] = ()
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        channels = {channel.name for channel in self.channels}
+        for place, route in _routes(self.route, "route") if self.route else ():
+            for kind, names, known in (
+                ("channel", route.channels or (), channels),
+                ("time", (*route.mute, *route.active), self.times.keys()),
+            ):
+                for name in names:
+                    if name not in known:
+                        there = ", ".join(sorted(known)) or "none"
+                        raise ValueError(f"{place} names the {kind} {name}, which isn't declared; there is {there}")
+        if self.route is not None and (self.route.match or self.route.continue_):
+            raise ValueError("route, the root of the tree, takes neither match nor continue: it matches everything")
+        return self
+
+
+def _routes(route: Route, place: str) -> Iterator[tuple[str, Route]]:
+    yield place, route
+    for number, child in enumerate(route.routes):
+        yield from _routes(child, f"{place}.routes.{number}")
 
 
 class Retention(Model):
@@ -237,7 +260,7 @@ class Settings(Model):
     def _unique(self) -> Self:
         for what, names in (
             ("source", [source.name for source in self.sources]),
-            ("route", [route.name for route in self.notify.routes]),
+            ("channel", [channel.name for channel in self.notify.channels]),
         ):
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from controlplane.model.alerts import Acknowledgement
 from controlplane.model.events import Draft
+from controlplane.model.matchers import Matcher
 from controlplane.model.notifications import Action, Delivery, Incident, Message
 from controlplane.model.payloads import (
     AcknowledgementWithdrawn,
@@ -46,6 +47,8 @@ from controlplane.model.payloads import (
     RuleRecovered,
     RuleSetActivated,
     SamplesIngested,
+    SilenceCreated,
+    SilenceEnded,
     SourceFailed,
     SourceRecovered,
     TelemetrySetAside,
@@ -54,6 +57,7 @@ from controlplane.model.payloads import (
 from controlplane.model.recommendations import Cost, CostLine, Proposal, Recommendation, Stage, Status
 from controlplane.model.resources import Capacity, Resource, ResourceKind
 from controlplane.model.rules import Severity
+from controlplane.model.silences import Silence
 
 START = datetime(2026, 3, 1, 18, 0, tzinfo=UTC)
 
@@ -151,7 +155,7 @@ def delivery(id_: str = "d1", title: str = "Disk nearly full") -> Delivery:
         firing=1,
         resolved=0,
     )
-    return Delivery(id=id_, route="slack", lane="i1/slack", message=message, queued_at=START, next_attempt_at=START)
+    return Delivery(id=id_, channel="slack", lane="i1/slack", message=message, queued_at=START, next_attempt_at=START)
 
 
 def incident(id_: str = "i1", firing: tuple[str, ...] = ("a1",)) -> Incident:
@@ -159,6 +163,8 @@ def incident(id_: str = "i1", firing: tuple[str, ...] = ("a1",)) -> Incident:
     return Incident(
         id=id_,
         episode="e1",
+        route="{}",
+        group={"rule": "catalyst-disk-usage"},
         platform="catalyst",
         component="disk",
         rule="catalyst-disk-usage",
@@ -167,6 +173,20 @@ def incident(id_: str = "i1", firing: tuple[str, ...] = ("a1",)) -> Incident:
         told_at=START,
         told=("a1",),
         firing=firing,
+        look_at=START if firing else None,
+    )
+
+
+def silence(id_: str = "s1", author: str = "ada", reason: str = "planned", minutes: int = 60) -> Silence:
+    """Mutes a host for a while."""
+    return Silence(
+        id=id_,
+        matchers=(Matcher(label="host", operator="=", value="h1"),),
+        starts_at=START,
+        ends_at=START + timedelta(minutes=minutes),
+        author=author or "ada",
+        reason=reason or "planned",
+        created_at=START,
     )
 
 
@@ -256,26 +276,28 @@ BY_PAYLOAD: dict[type[Any], st.SearchStrategy[Any]] = {
         acknowledgement=st.builds(Acknowledgement, actor=_text, at=_instants, note=_text),
     ),
     AcknowledgementWithdrawn: st.builds(AcknowledgementWithdrawn, alert=_ids, actor=_text),
+    SilenceCreated: st.builds(SilenceCreated, silence=st.builds(silence, _ids, _text, _text, st.integers(0, 9_999))),
+    SilenceEnded: st.builds(SilenceEnded, silence=_ids, actor=_text),
     IncidentChanged: st.builds(
         IncidentChanged, incident=st.builds(incident, _ids, st.sampled_from([(), ("a1",), ("a1", "a2")]))
     ),
     NotificationQueued: st.builds(NotificationQueued, delivery=st.builds(delivery, _ids, _text)),
     NotificationSuppressed: st.builds(
-        NotificationSuppressed, incident=_ids, route=_text, reason=_text, delivery=st.one_of(st.just(""), _ids)
+        NotificationSuppressed, incident=_ids, channel=_text, reason=_text, delivery=st.one_of(st.just(""), _ids)
     ),
     NotificationDelivered: st.builds(
         NotificationDelivered,
         delivery=_ids,
-        route=_text,
+        channel=_text,
         reference=_text,
         attempts=_counts,
         seconds=st.floats(min_value=0),
     ),
     NotificationFailed: st.builds(
-        NotificationFailed, delivery=_ids, route=_text, attempts=_counts, error=_text, next_attempt_at=_instants
+        NotificationFailed, delivery=_ids, channel=_text, attempts=_counts, error=_text, next_attempt_at=_instants
     ),
     NotificationDeadLettered: st.builds(
-        NotificationDeadLettered, delivery=_ids, route=_text, attempts=_counts, error=_text
+        NotificationDeadLettered, delivery=_ids, channel=_text, attempts=_counts, error=_text
     ),
     TickCompleted: st.builds(tick, now=_instants, steps=_counts),
 }

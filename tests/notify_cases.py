@@ -18,10 +18,15 @@ from controlplane.model.payloads import (
     NotificationQueued,
 )
 from controlplane.model.recommendations import CostLine, Proposal, Recommendation, Status, Survival, total
+from controlplane.model.resources import Inventory, Resource
+from controlplane.model.routes import Route, Tree
 from controlplane.model.rules import Severity
+from controlplane.model.silences import Silence
 from controlplane.model.time import to_ms
-from controlplane.notify.decide import decide
-from controlplane.settings import Notify, Route, Secret
+from controlplane.notify.decide import Rules, decide, due
+from controlplane.notify.groups import Grouper
+from controlplane.notify.labels import Places
+from controlplane.settings import Channel, Secret
 
 START = datetime(2026, 3, 1, 2, 0, tzinfo=UTC)
 RULE = "catalyst-kafka-consumer-lag"
@@ -75,9 +80,18 @@ def resolved(a: Alert, when: datetime) -> Draft:
     return Draft(stream=f"alert/{a.id}", key=str(to_ms(when)), payload=payload, occurred_at=when)
 
 
-def route(name: str, env: str = "", **changes: Any) -> Route:
-    """A route whose URL is in the named environment variable."""
-    return Route(name=name, url=Secret(env=env or f"URL_{name.upper()}"), **changes)
+def channel(name: str, env: str = "", **changes: Any) -> Channel:
+    """A channel whose URL is in the named environment variable."""
+    return Channel(name=name, url=Secret(env=env or f"URL_{name.upper()}"), **changes)
+
+
+def tree(*channels: str, routes: Sequence[Any] = (), **changes: Any) -> Route:
+    """The root of a tree to these channels, without any wait unless `changes` say so."""
+    known = {"channels": channels, "group_wait": "0s", "group_interval": "5m", "routes": routes}
+    return Route.model_validate(known | changes)
+
+
+BY_SEVERITY = tree("slack", routes=[{"match": ["severity=critical"], "channels": ["slack", "pagerduty"]}])
 
 
 def recommendation(a: Alert, name: str = "r1", per_month: str | None = "9702", **changes: Any) -> Recommendation:
@@ -121,17 +135,42 @@ def recommendation(a: Alert, name: str = "r1", per_month: str | None = "9702", *
 class Desk:
     """Decides step after step and keeps the incidents, as the event log does."""
 
-    def __init__(self, routes: Sequence[Route] = (), environment: str = "production", **notify: Any) -> None:
-        self.routes = tuple(routes) or (route("slack"), route("pagerduty", severities=(Severity.CRITICAL,)))
-        self.notify = Notify(**notify)
-        self.environment = environment
+    def __init__(
+        self,
+        root: Route | None = None,
+        *,
+        channels: Sequence[str] = ("slack", "pagerduty"),
+        environment: str = "production",
+        resources: Sequence[Resource] = (),
+        **rules: Any,
+    ) -> None:
+        self.route(root or tree("slack"), channels, environment, resources, **rules)
         self.rows: dict[str, Incident] = {}
         self.alerts: dict[str, Alert] = {}
+        self.silences: list[Silence] = []
+
+    def route(
+        self,
+        root: Route,
+        channels: Sequence[str] = ("slack", "pagerduty"),
+        environment: str = "production",
+        resources: Sequence[Resource] = (),
+        **rules: Any,
+    ) -> None:
+        """Take other rules from now on."""
+        made = Tree(root)
+        places = Places(Inventory(resources=tuple(resources)))
+        grouper = Grouper(made, places, environment)
+        self.rules = Rules(tree=made, grouper=grouper, channels=tuple(channels), environment=environment, **rules)
 
     @property
     def incidents(self) -> dict[str, Incident]:
         """The open ones."""
-        return {key: incident for key, incident in self.rows.items() if incident.firing}
+        return {key: incident for key, incident in self.rows.items() if incident.look_at is not None}
+
+    def due(self, seconds: float) -> bool:
+        """Whether something has to be looked at."""
+        return due(self.rows, at(seconds), self.rules.tree)
 
     def step(
         self,
@@ -151,9 +190,20 @@ class Desk:
             if isinstance(draft.payload, IncidentChanged):
                 incident = draft.payload.incident
                 self.rows.pop(incident.id, None)
-                if incident.firing or incident.flaps:
+                if incident.look_at is not None or incident.flaps:
                     self.rows[incident.id] = incident
         return drafts
+
+    def until(self, seconds: float, *, every: float = 15, begin: float) -> list[tuple[float, list[tuple[str, ...]]]]:
+        """Step on without changes wherever something is due; (second, members told as firing) of every message."""
+        found = []
+        now = begin
+        while now <= seconds:
+            if self.due(now):
+                sent = queued(self.step(now))
+                found += [(now, [m.alert for m in d.message.members if m.firing]) for d in sent]
+            now += every
+        return found  # type: ignore[return-value]
 
     def decide(
         self, seconds: float, changes: Sequence[Draft], recommendations: Sequence[Recommendation] = ()
@@ -162,12 +212,11 @@ class Desk:
         return decide(
             at(seconds),
             changes,
+            rules=self.rules,
             incidents=self.rows,
-            recommendations=recommendations,
             alerts=self.alerts,
-            routes=self.routes,
-            notify=self.notify,
-            environment=self.environment,
+            silences=self.silences,
+            recommendations=recommendations,
         )
 
 
@@ -177,8 +226,8 @@ def queued(drafts: Iterable[Draft]) -> list[Delivery]:
 
 
 def told(drafts: Iterable[Draft]) -> list[tuple[str, str, int, int]]:
-    """(route, action, firing, resolved) of every delivery."""
-    return [(d.route, d.message.action.value, d.message.firing, d.message.resolved) for d in queued(drafts)]
+    """(channel, action, firing, resolved) of every delivery."""
+    return [(d.channel, d.message.action.value, d.message.firing, d.message.resolved) for d in queued(drafts)]
 
 
 def message(**changes: Any) -> Message:

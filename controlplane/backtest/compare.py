@@ -166,7 +166,7 @@ def _page(page: Page, night: Night) -> dict[str, Any]:
         "rule": page.rule,
         "title": page.title,
         "severity": page.severity,
-        "routes": list(page.routes),
+        "channels": list(page.channels),
         "night": night.has(page.at),
     }
 

@@ -49,7 +49,7 @@ class Night:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A message that opens an incident or adds to it, to all of its routes."""
+    """A message that opens an incident or adds to it, to all of its channels."""
 
     at: datetime
     incident: str
@@ -57,11 +57,11 @@ class Page:
     platform: str
     severity: str
     title: str
-    routes: tuple[str, ...]
+    channels: tuple[str, ...]
 
 
 def pages(notifications: Iterable[NotificationQueued]) -> list[Page]:
-    """The messages that trigger, each once however many routes it takes."""
+    """The messages that trigger, each once however many channels it takes."""
     found: dict[tuple[datetime, str], list[Delivery]] = {}
     for queued in notifications:
         delivery = queued.delivery
@@ -69,9 +69,9 @@ def pages(notifications: Iterable[NotificationQueued]) -> list[Page]:
             found.setdefault((delivery.queued_at, delivery.message.incident), []).append(delivery)
     made = []
     for (at, incident), deliveries in found.items():
-        message, routes = deliveries[0].message, tuple(delivery.route for delivery in deliveries)
+        message, channels = deliveries[0].message, tuple(delivery.channel for delivery in deliveries)
         severity = message.severity.value
-        made.append(Page(at, incident, message.rule, message.platform, severity, message.title, routes))
+        made.append(Page(at, incident, message.rule, message.platform, severity, message.title, channels))
     return made
 
 
@@ -92,8 +92,8 @@ def document(run: Run, night: Night, about: dict[str, Any], series: pl.DataFrame
             "alerts": sum(isinstance(draft.payload, AlertFired | AlertNoData) for draft in run.alerts),
             "pages": len(found),
             "pages_at_night": len(at_night),
-            "pages_by_route": _by_route(found),
-            "pages_at_night_by_route": _by_route(at_night),
+            "pages_by_channel": _by_channel(found),
+            "pages_at_night_by_channel": _by_channel(at_night),
             "night": str(night),
             "recommendations": len(recommendations),
             "advice_failed": [{"rule": one.rule, "alert": one.alert, "error": one.error} for one in run.failures],
@@ -113,8 +113,8 @@ def _clash(clash: Clash) -> dict[str, Any]:
     }
 
 
-def _by_route(found: Iterable[Page]) -> dict[str, int]:
-    return dict(sorted(Counter(route for page in found for route in page.routes).items()))
+def _by_channel(found: Iterable[Page]) -> dict[str, int]:
+    return dict(sorted(Counter(channel for page in found for channel in page.channels).items()))
 
 
 def transitions(run: Run) -> Iterator[dict[str, Any]]:

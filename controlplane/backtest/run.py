@@ -55,6 +55,7 @@ class Run:
         self.steps = 0
         self._feed = feed
         self._board = Board(alerts={}, recommendations={}, incidents={})
+        self._told = policy.told(inventory)
         self._clashes: dict[tuple[str, str, str], Clash] = {}
 
     def window(self, samples: Samples) -> None:
@@ -72,7 +73,7 @@ class Run:
         changes = alert_drafts(self.policy.placed, evaluation.transitions, self.inventory)
         firing = self._board.alerts
         adviser = Adviser(self.policy, self.inventory, self._feed.history, self._board.recommendations, firing)
-        for draft in walk(self.policy, self._board, changes, steps, adviser):
+        for draft in walk(self._told, self._board, changes, steps, adviser):
             self._take(draft)
         self._board.recommendations = {
             name: known for name, known in self._board.recommendations.items() if known.open or known.alert in firing

@@ -16,12 +16,15 @@ from controlplane.backtest.stored import StoredFeed
 from controlplane.costs import PriceBook, read_price_book
 from controlplane.model.errors import InvalidInput, Place, Problem
 from controlplane.model.resources import Inventory, Resource
-from controlplane.model.rules import RuleSet, Severity
+from controlplane.model.routes import Route
+from controlplane.model.rules import RuleSet
 from controlplane.model.time import format_duration, from_ms
+from controlplane.notify.addresses import PAGERDUTY, SLACK
+from controlplane.notify.routing import default_route
 from controlplane.present import iso
 from controlplane.rules.files import read_rule_texts
 from controlplane.rules.load import load_rules
-from controlplane.settings import Notify, Route, Secret, Settings
+from controlplane.settings import Channel, Notify, Secret, Settings
 from controlplane.telemetry.inventory_file import read_inventory
 from controlplane.telemetry.store import SampleStore
 from controlplane.tick.advise import advice_reads
@@ -31,10 +34,11 @@ T = TypeVar("T")
 
 ENVIRONMENT = "backtest"
 NOTIFY = Notify(
-    routes=(
-        Route(name="slack", url=Secret(env="CONTROLPLANE_BACKTEST_SLACK")),
-        Route(name="pagerduty", url=Secret(env="CONTROLPLANE_BACKTEST_PAGERDUTY"), severities=(Severity.CRITICAL,)),
-    )
+    channels=(
+        Channel(name="slack", url=Secret(env="CONTROLPLANE_BACKTEST_SLACK")),
+        Channel(name="pagerduty", url=Secret(env="CONTROLPLANE_BACKTEST_PAGERDUTY")),
+    ),
+    route=default_route({"slack": SLACK, "pagerduty": PAGERDUTY}),
 )
 """Critical and warning alerts to Slack, critical ones to PagerDuty; the addresses are never read."""
 
@@ -122,7 +126,10 @@ def read_policies(
     resources = Inventory() if inventory is None else read_resources(inventory, platforms, problems)
     book = None if prices is None else problems.of(lambda: read_price_book(prices), None)
     books = dict.fromkeys(platforms, book) if book is not None else {}
-    made = [Policy(rules=rules, prices=books, notify=NOTIFY, environment=ENVIRONMENT) for rules in rule_sets]
+    made = [
+        Policy(rules=rules, prices=books, notify=NOTIFY, route=NOTIFY.route or Route(), environment=ENVIRONMENT)
+        for rules in rule_sets
+    ]
     return tuple(made), resources
 
 
@@ -206,9 +213,10 @@ def over_store(
     books: Callable[[Sequence[str]], tuple[dict[str, PriceBook], list[Problem]]],
     night: Night,
     progress: Progress,
+    route: Route,
     window: int | None = None,
 ) -> Tested:
-    """Run rule sets over stored samples; the inventory is `known`, prices are `books` and routes those of the settings.
+    """Run rule sets over stored samples; the inventory is `known`, prices are `books`, channels those of the settings.
 
     `inventory` and `prices` take their place where they are given. InvalidInput as for `prepare`.
     """
@@ -221,8 +229,9 @@ def over_store(
     feed = problems.of(lambda: StoredFeed(store, settings.step // timedelta(milliseconds=1), since, window), None)
     problems.raise_any()
     assert feed is not None
-    notify = settings.notify if settings.notify.routes else settings.notify.model_copy(update={"routes": NOTIFY.routes})
-    policies = tuple(replace(policy, notify=notify, environment=settings.environment) for policy in policies)
+    notify = settings.notify if settings.notify.channels else NOTIFY
+    root = route if settings.notify.channels else NOTIFY.route or Route()
+    policies = tuple(replace(one, notify=notify, route=root, environment=settings.environment) for one in policies)
     found = resources if inventory is not None else Inventory(resources=known)
     runs = [Run(policy, found, feed) for policy in policies]
     go(runs, feed, progress)

@@ -154,7 +154,7 @@ def _stored(
     told: "Progress",
     config: Path | None,
 ) -> "Tested":
-    """Backtests over the control plane's own samples, with its inventory, prices and routes."""
+    """Backtests over the control plane's own samples, with its inventory, prices and channels."""
     from controlplane import bootstrap
     from controlplane.backtest.setup import over_store
     from controlplane.cli.stores import event_log
@@ -174,6 +174,7 @@ def _stored(
         books=lambda platforms: bootstrap.load_prices(settings, platforms),
         night=night,
         progress=told,
+        route=bootstrap.route(settings.notify),
     )
 
 

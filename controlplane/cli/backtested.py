@@ -76,7 +76,7 @@ def show_comparison(out: "Console", result: dict[str, Any]) -> None:
                   key=lambda row: row[1]["at"])  # fmt: skip
     rows = [
         (change, clock(one["at"]) + (" (night)" if one["night"] else ""), severity_text(one["severity"]),
-         (one["title"], one["rule"]), ", ".join(one["routes"]))
+         (one["title"], one["rule"]), ", ".join(one["channels"]))
         for change, one in told[:_MOST]
     ]  # fmt: skip
     out.print(table("Pages that differ", ("Change", "At", "Severity", "Title", "Routes"), rows, whole=("Change", "At")))
@@ -120,14 +120,14 @@ def _said(said: dict[str, Any] | None) -> object:
 
 
 def _messages(out: "Console", notifications: list[dict[str, Any]]) -> None:
-    """One line a message that went to all its routes."""
+    """One line a message that went to all its channels."""
     sent: dict[tuple[str, ...], list[str]] = {}
     for one in notifications:
         key = (one["queued_at"], one["action"], one["severity"], one["title"], one["incident"])
-        sent.setdefault(key, []).append(one["route"])
+        sent.setdefault(key, []).append(one["channel"])
     rows = [
-        (clock(at), action, severity_text(severity), title, ", ".join(routes))
-        for (at, action, severity, title, _), routes in list(sent.items())[:_MOST]
+        (clock(at), action, severity_text(severity), title, ", ".join(channels))
+        for (at, action, severity, title, _), channels in list(sent.items())[:_MOST]
     ]
     columns = ("At", "Action", "Severity", "Title", "Routes")
     out.print(table("Messages that would have been sent", columns, rows, whole=("At", "Action", "Severity")))

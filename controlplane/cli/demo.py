@@ -126,13 +126,13 @@ def _show(out: "Console", result: dict[str, Any], seconds: float) -> None:
 
 
 def _show_messages(out: "Console", notifications: list[dict[str, Any]]) -> None:
-    """One line a message that went to all its routes, then the first one for Slack and for PagerDuty in full."""
+    """One line a message that went to all its channels, then the first one for Slack and for PagerDuty in full."""
     sent: dict[tuple[str, str, str, str], list[str]] = {}
     for n in notifications:
-        sent.setdefault((n["queued_at"], n["action"], n["severity"], n["title"]), []).append(n["route"])
+        sent.setdefault((n["queued_at"], n["action"], n["severity"], n["title"]), []).append(n["channel"])
     rows = [
-        (_clock(at), action, severity_text(severity), title, ", ".join(routes))
-        for (at, action, severity, title), routes in sent.items()
+        (_clock(at), action, severity_text(severity), title, ", ".join(channels))
+        for (at, action, severity, title), channels in sent.items()
     ]
     columns = ("At", "Action", "Severity", "Title", "Routes")
     out.print(table("Messages that would have been sent", columns, rows))

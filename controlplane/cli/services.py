@@ -72,7 +72,7 @@ def _show(report: "TickReport", sent: "DeliveryReport | None") -> None:
 @json_option
 @config_option
 def deliver(*, as_json: bool, config: Any) -> None:
-    """Send what is due in the outbox; exit 1 where a route failed."""
+    """Send what is due in the outbox; exit 1 where a channel failed."""
     from controlplane import bootstrap
 
     with event_log(config) as (log, settings), console(stderr=True).status("sending"):
@@ -89,8 +89,8 @@ def _told(sent: "DeliveryReport") -> None:
         f"{many(sent.delivered, 'message')} delivered, {sent.failed} to be retried, {sent.dead_lettered} given up, "
         f"{sent.left} waiting"
     )
-    for route, error in sorted(sent.errors.items()):
-        tell(f"{route}: {error}", err=True)
+    for channel, error in sorted(sent.errors.items()):
+        tell(f"{channel}: {error}", err=True)
 
 
 @click.command()

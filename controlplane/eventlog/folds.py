@@ -40,11 +40,14 @@ from controlplane.model.payloads import (
     RuleRecovered,
     RuleSetActivated,
     SamplesIngested,
+    SilenceCreated,
+    SilenceEnded,
     SourceFailed,
     SourceRecovered,
     TickCompleted,
 )
 from controlplane.model.recommendations import Recommendation, Status
+from controlplane.model.silences import Silence
 from controlplane.model.views import DeliveryRecord, DeliveryState, KnownResource, RuleHealth, SourceHealth, Unadvised
 
 
@@ -223,8 +226,24 @@ def fold_incident(row: Incident | None, event: Event) -> Incident | None:
     """An incident, while something of it fires or is remembered for flapping."""
     match event.payload:
         case IncidentChanged(incident=incident):
-            return incident if incident.firing or incident.flaps else None
+            return incident if incident.look_at is not None or incident.flaps else None
     return row
+
+
+def fold_silence(row: Silence | None, event: Event) -> Silence | None:
+    """A silence; one that was ended early ends then."""
+    match event.payload:
+        case SilenceCreated(silence=silence):
+            return silence
+        case SilenceEnded(actor=actor):
+            ends = max(event.occurred_at, row.starts_at) if row else event.occurred_at
+            return row and row.model_copy(update={"ends_at": min(row.ends_at, ends), "ended_by": actor})
+    return row
+
+
+def silence_key(payload: Any) -> str:
+    """The silence's id."""
+    return payload.silence.id if isinstance(payload, SilenceCreated) else str(payload.silence)
 
 
 def fold_outbox(row: Delivery | None, event: Event) -> Delivery | None:
@@ -251,7 +270,7 @@ def fold_delivery(row: DeliveryRecord | None, event: Event) -> DeliveryRecord | 
         case NotificationQueued(delivery=delivery):
             return DeliveryRecord(
                 id=delivery.id,
-                route=delivery.route,
+                channel=delivery.channel,
                 incident=delivery.message.incident,
                 action=delivery.message.action,
                 severity=delivery.message.severity,

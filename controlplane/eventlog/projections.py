@@ -20,11 +20,13 @@ from controlplane.eventlog.folds import (
     fold_resource,
     fold_rule,
     fold_rule_set,
+    fold_silence,
     fold_source,
     fold_tick,
     fold_unadvised,
     recommendation_key,
     resource_key,
+    silence_key,
     unadvised_key,
 )
 from controlplane.model.alerts import Alert
@@ -65,11 +67,14 @@ from controlplane.model.payloads import (
     RuleRecovered,
     RuleSetActivated,
     SamplesIngested,
+    SilenceCreated,
+    SilenceEnded,
     SourceFailed,
     SourceRecovered,
     TickCompleted,
 )
 from controlplane.model.recommendations import Recommendation
+from controlplane.model.silences import Silence
 from controlplane.model.views import DeliveryRecord, KnownResource, RuleHealth, SourceHealth, Unadvised
 
 T = TypeVar("T", bound=BaseModel)
@@ -175,7 +180,10 @@ RESOURCES = Projection(
 )
 """Resources by `platform/id`, each with the inventory that last told of it."""
 
-INCIDENTS = Projection("incidents", 2, Incident, (IncidentChanged,), lambda payload: payload.incident.id, fold_incident)
+SILENCES = Projection("silences", 1, Silence, (SilenceCreated, SilenceEnded), silence_key, fold_silence)
+"""Every silence by id, also those that are over."""
+
+INCIDENTS = Projection("incidents", 3, Incident, (IncidentChanged,), lambda payload: payload.incident.id, fold_incident)
 """Incidents by id, open ones and those whose alerts may turn out to flap."""
 
 OUTBOX = Projection("outbox", 1, Delivery, _DELIVERY_EVENTS, delivery_key, fold_outbox)
@@ -215,6 +223,7 @@ PROJECTIONS: tuple[Projection[Any], ...] = (
     UNADVISED,
     SOURCES,
     RESOURCES,
+    SILENCES,
     INCIDENTS,
     OUTBOX,
     DELIVERIES,

@@ -61,7 +61,9 @@ def _document(one: Explanation, at: datetime, shown: int) -> dict[str, Any]:
         "next": {"at": iso(story.next.at), "type": story.next.type} if story.next else None,
         "incident": told.incident and told.incident.model_dump(mode="json"),
         "deliveries": [sent.model_dump(mode="json", exclude={"position"}) for sent in told.deliveries],
-        "suppressed": [{"at": iso(when), "route": route, "reason": reason} for when, route, reason in told.suppressed],
+        "suppressed": [
+            {"at": iso(when), "channel": channel, "reason": reason} for when, channel, reason in told.suppressed
+        ],
         "recommendations": [
             {"id": r.id, "rule": r.rule, "status": r.status.value, "title": r.proposal.title}
             for r in told.recommendations

@@ -75,7 +75,7 @@ class Told:
     deliveries: tuple[DeliveryRecord, ...] = ()
     """Their newest states."""
     suppressed: tuple[tuple[datetime, str, str], ...] = ()
-    """(when, route or "" for all, reason)."""
+    """(when, channel or "" for all, reason)."""
     recommendations: tuple[Recommendation, ...] = ()
     no_advice: tuple[str, ...] = ()
     """Why a rule that advises had no recommendation."""

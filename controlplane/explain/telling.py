@@ -60,9 +60,9 @@ class Telling:
                     listed = alert in members or len(members) < delivery.message.firing + delivery.message.resolved
                     if listed and (end is None or event.occurred_at <= end):
                         deliveries[delivery.id] = self.records.get(delivery.id) or self._delivery(delivery.id)
-                case NotificationSuppressed(incident=name, route=route, reason=reason) if name in names:
+                case NotificationSuppressed(incident=name, channel=channel, reason=reason) if name in names:
                     if end is None or event.occurred_at <= end:
-                        suppressed.append((event.occurred_at, route, reason))
+                        suppressed.append((event.occurred_at, channel, reason))
                 case AdviceFailed(alert=about, rule=adviser) if about == alert and _within(event, end):
                     no_advice[adviser] = event
         advice = [one for one in self.recommendations.values() if one.alert == alert and one.at >= begin]

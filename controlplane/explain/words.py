@@ -115,7 +115,7 @@ def _told(one: Explanation, at: datetime) -> Iterator[str]:
         incident = told.incident
         yield (
             f"  Incident:  {incident.id}, {many(len(incident.firing), 'alert')} of {incident.rule} firing, "
-            f"last told at {clock(incident.told_at, at)}"
+            + (f"last told at {clock(incident.told_at, at)}" if incident.told_at else "not told yet")
         )
     for sent in told.deliveries:
         tries = f" after {many(sent.attempts, 'attempt')}" if sent.attempts > 1 else ""
@@ -123,9 +123,9 @@ def _told(one: Explanation, at: datetime) -> Iterator[str]:
         state = f"{sent.state.value} at {clock(sent.at, at)}{tries}{why}"
         if sent.state is DeliveryState.QUEUED:
             state = "waits for its first attempt"
-        yield f"  Told:      {sent.route}: {sent.action.value} queued at {clock(sent.queued_at, at)}, {state}"
-    for when, route, reason in told.suppressed:
-        yield f"  Not told:  {clock(when, at)} {route or 'nobody'}: {reason}"
+        yield f"  Told:      {sent.channel}: {sent.action.value} queued at {clock(sent.queued_at, at)}, {state}"
+    for when, channel, reason in told.suppressed:
+        yield f"  Not told:  {clock(when, at)} {channel or 'nobody'}: {reason}"
     for advice in told.recommendations:
         yield f"  Advice:    {advice.id} {advice.proposal.title} ({advice.status.value})"
     for error in told.no_advice:

@@ -21,11 +21,13 @@ class Member(Model):
 
     alert: str
     labels: dict[str, str]
+    title: str = ""
     summary: str
     value: float | None
     threshold: str
     unit: str
     active_at: Instant
+    runbook: str | None = None
     firing: bool
 
 
@@ -52,6 +54,8 @@ class Message(Model):
     episode: str
     """Event id of the alert that opened the incident."""
     dedup_key: str
+    superseded: tuple[str, ...] = ()
+    """dedup keys of earlier pages of this episode, which end with this message."""
     title: str
     severity: Severity
     platform: str
@@ -63,6 +67,12 @@ class Message(Model):
     """Worst first, at most 20."""
     firing: int
     resolved: int
+    inhibited: int = 0
+    """Other alerts that nobody is told of because of this one."""
+    hidden: tuple[Member, ...] = ()
+    """The worst of them, at most 5."""
+    repeated: bool = False
+    """Nothing is new; it still fires."""
     advice: tuple[Advice, ...] = ()
     runbook: str | None = None
     """Name of the runbook, or its URL where the settings say where runbooks are."""
@@ -70,13 +80,13 @@ class Message(Model):
 
 
 class Delivery(Model):
-    """An outbox row: one message for one route."""
+    """An outbox row: one message for one channel."""
 
     id: str
-    """Idempotency key: hash of incident, transition and route."""
-    route: str
+    """Idempotency key: hash of incident, transition and channel."""
+    channel: str
     lane: str
-    """incident and route; deliveries of a lane are sent strictly in order."""
+    """incident and channel; deliveries of a lane are sent strictly in order."""
     message: Message
     queued_at: Instant
     attempts: int = 0
@@ -98,22 +108,44 @@ class Flap(Model):
 
 
 class Incident(Model):
-    """A group of alerts that is told as one: open while one of them fires, then kept for what it knows of flapping."""
+    """Alerts of a route with the same group labels: open while one of them fires, then kept for flapping alone."""
 
     id: str
     episode: str
+    route: str
+    """Key of its node in the tree of routes."""
+    group: dict[str, str]
+    """The labels that its alerts have in common."""
     platform: str
     component: str
     rule: str
+    """Of its worst alert when it opened, as platform and component."""
     severity: Severity
+    """The highest of this episode."""
     started_at: Instant
-    told_at: Instant
-    """Step of the last message, or of the first firing where nothing was told yet."""
-    told: tuple[str, ...]
-    """Alert ids that were firing in the last message; none where nothing of this episode was told yet."""
     firing: tuple[str, ...]
     """Alert ids that fire now."""
-    routes: tuple[str, ...] = ()
-    """Routes told in this episode; each of them is told of the end."""
+    ended: tuple[str, ...] = ()
+    """Alert ids that ended since the last look at what is to be told."""
+    gone: tuple[Member, ...] = ()
+    """The worst of them."""
+    told: tuple[str, ...] = ()
+    """Alert ids that were firing in the last message; none where nothing of this episode was told yet."""
+    told_ended: tuple[str, ...] = ()
+    """Alert ids that the last message told the end of."""
+    told_at: Instant | None = None
+    """Step of the last message."""
+    look_at: Instant | None
+    """When it is next looked at: after group_wait, then every group_interval; None = it is closed."""
+    page: int = 1
+    """Raised when severity or extent make it another emergency, so that it pages again although acknowledged."""
+    peak: int = 0
+    """The most alerts that were told under this page."""
+    superseded: tuple[str, ...] = ()
+    """dedup keys of earlier pages of this episode."""
+    channels: tuple[str, ...] = ()
+    """Channels told in this episode; each of them is told of the end."""
+    quiet: tuple[str, ...] = ()
+    """Why alerts of it weren't told when it was last looked at."""
     flaps: tuple[Flap, ...] = ()
     """Alerts that ended within the last three hours, firing again or not; what changed last comes last."""

@@ -13,6 +13,7 @@ from controlplane.model.notifications import Delivery, Incident
 from controlplane.model.recommendations import Recommendation
 from controlplane.model.resources import Resource
 from controlplane.model.rules import Severity
+from controlplane.model.silences import Silence
 from controlplane.model.time import Instant
 
 # telemetry
@@ -329,6 +330,21 @@ class IncidentChanged(Model):
     incident: Incident
 
 
+class SilenceCreated(Model):
+    """Somebody muted alerts for a while."""
+
+    type: Literal["silence_created.v1"] = "silence_created.v1"
+    silence: Silence
+
+
+class SilenceEnded(Model):
+    """Somebody ended a silence before its time."""
+
+    type: Literal["silence_ended.v1"] = "silence_ended.v1"
+    silence: str
+    actor: str
+
+
 class NotificationQueued(Model):
     """A message was put into the outbox, in the transaction of what it tells."""
 
@@ -341,7 +357,7 @@ class NotificationSuppressed(Model):
 
     type: Literal["notification_suppressed.v1"] = "notification_suppressed.v1"
     incident: str
-    route: str
+    channel: str
     reason: str
     delivery: str = ""
     """The queued delivery that was dropped; empty where none had been queued."""
@@ -352,7 +368,7 @@ class NotificationDelivered(Model):
 
     type: Literal["notification_delivered.v1"] = "notification_delivered.v1"
     delivery: str
-    route: str
+    channel: str
     reference: str = ""
     """The provider's id of the message, such as Slack's ts."""
     attempts: int
@@ -365,7 +381,7 @@ class NotificationFailed(Model):
 
     type: Literal["notification_failed.v1"] = "notification_failed.v1"
     delivery: str
-    route: str
+    channel: str
     attempts: int
     error: str
     next_attempt_at: Instant
@@ -376,7 +392,7 @@ class NotificationDeadLettered(Model):
 
     type: Literal["notification_dead_lettered.v1"] = "notification_dead_lettered.v1"
     delivery: str
-    route: str
+    channel: str
     attempts: int
     error: str
 
@@ -426,6 +442,8 @@ EventPayload = Annotated[
     | RecommendationIneffective
     | AdviceFailed
     | AlertAcknowledged
+    | SilenceCreated
+    | SilenceEnded
     | AcknowledgementWithdrawn
     | IncidentChanged
     | NotificationQueued

@@ -77,7 +77,7 @@ class DeliveryRecord(Model):
     """The last state of a delivery."""
 
     id: str
-    route: str
+    channel: str
     incident: str
     action: Action
     severity: Severity

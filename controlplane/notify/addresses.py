@@ -1,4 +1,4 @@
-"""URLs of routes: what kind of channel they lead to, and which parts of them are secret."""
+"""URLs of channels: what kind of channel they lead to, and which parts of them are secret."""
 
 import re
 from enum import StrEnum

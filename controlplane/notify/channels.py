@@ -1,4 +1,4 @@
-"""The routes of the settings as loaded channels, each with its own apprise instance and its own secrets."""
+"""The channels of the settings as loaded channels, each with its own apprise instance and its own secrets."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -14,9 +14,9 @@ from controlplane.model.notifications import Action, Message
 from controlplane.model.rules import Severity
 from controlplane.notify.addresses import Kind, kind_of, own, scrub, secrets_of
 from controlplane.notify.plugins import register
-from controlplane.notify.preview import render
+from controlplane.notify.preview import bodies
 from controlplane.notify.receipt import CURRENT, Attempt, Receipt, Verdict
-from controlplane.settings import Route
+from controlplane.settings import Channel as Declared
 
 __all__ = ["Channel", "Channels", "load_channels", "scrub"]
 
@@ -30,9 +30,9 @@ _TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """One loaded route."""
+    """One loaded channel."""
 
-    route: str
+    name: str
     kind: Kind
     secrets: tuple[str, ...] = field(repr=False)
     _apprise: Any = field(repr=False)
@@ -41,8 +41,14 @@ class Channel:
         """Render and send once, and say what came of it; raises nothing, and no secret is in the receipt."""
         token = CURRENT.set(attempt)
         try:
-            attempt.body = render(self.kind, message)
-            receipt = self._send(message, attempt)
+            receipt = Receipt(Verdict.DELIVERED)
+            for body in bodies(self.kind, message):
+                attempt.body, attempt.receipt = body, None
+                last = self._send(message, attempt)
+                # What names the message is the answer to the first part.
+                receipt = last if not receipt.reference or last.verdict is not Verdict.DELIVERED else receipt
+                if last.verdict is not Verdict.DELIVERED:
+                    break
         except Exception as error:  # noqa: BLE001 - a plugin's fault is the failure of one attempt
             receipt = Receipt(Verdict.RETRY, f"{type(error).__name__}: {error}")
         finally:
@@ -80,42 +86,42 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class Channels:
-    """Every loaded route by name, and why the others couldn't be loaded."""
+    """Every loaded channel by name, and why the others couldn't be loaded."""
 
     loaded: Mapping[str, Channel]
     broken: Mapping[str, str]
-    """Declared routes that can't be used now → what is wrong and how to mend it."""
+    """Declared channels that can't be used now → what is wrong and how to mend it."""
     timeout: timedelta
     """Hard limit of one send."""
 
 
 def load_channels(
-    routes: Sequence[Route], *, timeout: timedelta = timedelta(seconds=15), strict: bool = True
+    channels: Sequence[Declared], *, timeout: timedelta = timedelta(seconds=15), strict: bool = True
 ) -> Channels:
-    """Load every declared route; InvalidInput names each one that can't be used, and the remedy, but no secret.
+    """Load every declared channel; InvalidInput names each one that can't be used, and the remedy, but no secret.
 
-    With `strict=False` such routes end up in `broken` instead, so that the others go on; what is queued for them waits.
+    With `strict=False` such channels end up in `broken` instead, so that the others go on; what waits for them is kept.
     """
     register()
     loaded: dict[str, Channel] = {}
     problems: list[Problem] = []
     broken: dict[str, str] = {}
-    for route in routes:
+    for channel in channels:
         try:
-            loaded[route.name] = _load(route)
+            loaded[channel.name] = _load(channel)
         except ControlplaneError as error:
-            broken[route.name] = str(error)
-            problems.append(Problem(Place("settings", path=f"notify.routes.{route.name}"), str(error)))
+            broken[channel.name] = str(error)
+            problems.append(Problem(Place("settings", path=f"notify.channels.{channel.name}"), str(error)))
     if strict and problems:
         raise InvalidInput(problems)
     return Channels(loaded, broken, timeout)
 
 
-def _load(route: Route) -> Channel:
-    url = route.url.read().strip()
+def _load(channel: Declared) -> Channel:
+    url = channel.url.read().strip()
     secrets = secrets_of(url)
     _Scrubber.hide(secrets)
-    where = f"environment variable {route.url.env}" if route.url.env else f"file {route.url.file}"
+    where = f"environment variable {channel.url.env}" if channel.url.env else f"file {channel.url.file}"
     if "://" not in url or any(char.isspace() or char == "," for char in url):
         raise ControlplaneError(f"{where} doesn't hold one apprise URL; put exactly one there, such as {_EXAMPLES}")
     asset = apprise.AppriseAsset(async_mode=False, service_timeout=0, http_redirects=False)
@@ -124,7 +130,7 @@ def _load(route: Route) -> Channel:
         raise ControlplaneError(
             f"the URL in {where} isn't one that can be notified; write it as in {_EXAMPLES}, or as apprise documents it"
         )
-    return Channel(route.name, kind_of(url), secrets, service)
+    return Channel(channel.name, kind_of(url), secrets, service)
 
 
 _EXAMPLES = (

@@ -6,39 +6,42 @@ from datetime import datetime
 
 from controlplane.model.alerts import Alert
 from controlplane.model.money import human_money
-from controlplane.model.notifications import Action, Advice, Incident, Member, Message
-from controlplane.model.payloads import AlertFacts
+from controlplane.model.notifications import Action, Advice, Incident, Message
 from controlplane.model.recommendations import Recommendation, Survival
-from controlplane.notify.grouping import MEMBERS, Step
-from controlplane.settings import Notify
+from controlplane.notify.incident import MEMBERS, Told, cut, member, worst
+from controlplane.notify.needs import News
 
 ADVICE = 3
 """How many recommendations a message carries."""
-_TEXT = 1_000
-_LABELS = 40
+HIDDEN = 5
+"""How many of the alerts that it inhibits."""
 
 
 def dedup_key(incident: Incident) -> str:
-    """What a provider recognises the incident by: sha256 of incident and episode, 64 hex digits."""
-    return hashlib.sha256(f"{incident.id}|{incident.episode}".encode()).hexdigest()
+    """What a provider recognises the page by: sha256 of incident, episode and page, 64 hex digits."""
+    return hashlib.sha256(f"{incident.id}|{incident.episode}|{incident.page}".encode()).hexdigest()
 
 
 def compose(
-    at: datetime, step: Step, advice: Mapping[str, Sequence[Recommendation]], notify: Notify, environment: str
+    at: datetime,
+    incident: Incident,
+    told: Told,
+    advice: Mapping[str, Sequence[Recommendation]],
+    hidden: Sequence[Alert] = (),
+    *,
+    runbooks: str | None,
+    environment: str,
 ) -> Message:
-    """The message of a step; `advice` holds the open recommendations by alert id."""
-    incident = step.after
-    assert step.action is not None
-    members = [_member(alert) for alert in step.firing]
-    members += [_past_member(facts) for facts in step.gone[: MEMBERS - len(members)]]
-    heads: list[Alert | AlertFacts] = [*step.firing[:1], *step.gone[:1]]
-    head = heads[0] if heads else None
+    """The message of an incident; `advice` holds the open recommendations by alert id, `hidden` what it inhibits."""
+    members = [*(member(alert) for alert in told.firing), *told.gone][:MEMBERS]
+    head = members[0] if members else None
     return Message(
-        action=step.action,
+        action=told.action,
         incident=incident.id,
         episode=incident.episode,
         dedup_key=dedup_key(incident),
-        title=_cut(head.title if head else incident.rule),
+        superseded=told.superseded,
+        title=head.title if head else cut(incident.rule),
         severity=incident.severity,
         platform=incident.platform,
         component=incident.component,
@@ -46,52 +49,23 @@ def compose(
         started_at=incident.started_at,
         at=at,
         members=tuple(members),
-        firing=len(incident.firing),
-        resolved=step.resolved,
-        advice=() if step.action is Action.RESOLVE else tuple(_advice(step, advice)),
-        runbook=_runbook(head.runbook if head else None, notify),
+        firing=told.count,
+        resolved=told.ended,
+        inhibited=len(hidden),
+        hidden=tuple(member(alert) for alert in worst(hidden, HIDDEN)),
+        repeated=told.news is News.REPEAT,
+        advice=() if told.action is Action.RESOLVE else tuple(_advice(told.firing, incident, advice)),
+        runbook=_runbook(head.runbook if head else None, runbooks),
         environment=environment,
     )
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= _TEXT else text[: _TEXT - 1] + "…"
-
-
-def _labels(labels: Mapping[str, str]) -> dict[str, str]:
-    return {_cut(name): _cut(labels[name]) for name in sorted(labels)[:_LABELS]}
-
-
-def _member(alert: Alert) -> Member:
-    return Member(
-        alert=alert.id,
-        labels=_labels(alert.labels),
-        summary=_cut(alert.summary),
-        value=alert.value,
-        threshold=_cut(alert.threshold),
-        unit=_cut(alert.unit),
-        active_at=alert.active_at,
-        firing=True,
-    )
-
-
-def _past_member(facts: AlertFacts) -> Member:
-    return Member(
-        alert=facts.alert,
-        labels=_labels(facts.labels),
-        summary=_cut(facts.summary),
-        value=facts.value,
-        threshold=_cut(facts.threshold),
-        unit=_cut(facts.unit),
-        active_at=facts.active_at,
-        firing=False,
-    )
-
-
-def _advice(step: Step, advice: Mapping[str, Sequence[Recommendation]]) -> list[Advice]:
+def _advice(
+    firing: Sequence[Alert], incident: Incident, advice: Mapping[str, Sequence[Recommendation]]
+) -> list[Advice]:
     # The worst members first, then whatever else of the incident has advice.
-    listed = [alert.id for alert in step.firing]
-    others = sorted((advice.keys() & set(step.after.firing)).difference(listed))
+    listed = [alert.id for alert in firing]
+    others = sorted((advice.keys() & set(incident.firing)).difference(listed))
     found = [recommendation for alert in (*listed, *others) for recommendation in advice.get(alert, ())]
     return [_short(recommendation) for recommendation in found[:ADVICE]]
 
@@ -102,12 +76,12 @@ def _short(recommendation: Recommendation) -> Advice:
     return Advice(
         recommendation=recommendation.id,
         version=recommendation.version,
-        title=_cut(proposal.title),
-        change=_cut(f"{proposal.from_} → {proposal.to}"),
+        title=cut(proposal.title),
+        change=cut(f"{proposal.from_} → {proposal.to}"),
         per_month=human_money(cost.per_month, cost.currency),
         one_off=human_money(cost.one_off, cost.currency),
-        survives=_cut(survival(proposal.survives)),
-        first_command=_cut(proposal.commands[0]) if proposal.commands else "",
+        survives=cut(survival(proposal.survives)),
+        first_command=cut(proposal.commands[0]) if proposal.commands else "",
     )
 
 
@@ -120,7 +94,7 @@ def survival(verdicts: Sequence[Survival]) -> str:
     return f"yes, {', '.join(verdict.loss for verdict in verdicts)}" if verdicts else "not checked"
 
 
-def _runbook(name: str | None, notify: Notify) -> str | None:
-    if name is None or notify.runbooks is None:
+def _runbook(name: str | None, runbooks: str | None) -> str | None:
+    if name is None or runbooks is None:
         return name
-    return f"{notify.runbooks.rstrip('/')}/{name}"
+    return f"{runbooks.rstrip('/')}/{name}"

@@ -33,7 +33,8 @@ def state(message: Message) -> str:
 def headline(message: Message) -> str:
     """State, how many, and what, in a line."""
     many = f" ({message.firing:,} alerts)" if message.firing > 1 else ""
-    return f"{state(message)}{many}: {printable(message.title)}"
+    still = "still " if message.repeated else ""
+    return f"{still}{state(message)}{many}: {printable(message.title)}"
 
 
 def place(message: Message) -> str:
@@ -53,7 +54,8 @@ def numbers(message: Message) -> str:
     if message.action is Action.RESOLVE:
         return f"{_alerts(message.resolved)} resolved after {lasted}, began {instant(message.started_at)}"
     ended = f", {message.resolved:,} resolved" if message.resolved else ""
-    return f"{_alerts(message.firing)} firing{ended} since {instant(message.started_at)} ({lasted})"
+    muted = f"; it mutes {_alerts(message.inhibited)}" if message.inhibited else ""
+    return f"{_alerts(message.firing)} firing{ended} since {instant(message.started_at)} ({lasted}){muted}"
 
 
 def _alerts(number: int) -> str:
@@ -80,6 +82,15 @@ def unlisted(message: Message, listed: int) -> str:
     shown = sum(1 for item in message.members[:listed] if item.firing is not ended)
     left = (message.resolved if ended else message.firing) - shown
     return f"… and {left:,} more" if left > 0 else ""
+
+
+def hidden(message: Message) -> list[str]:
+    """The worst of the alerts that nobody is told of because of this one, and how many they are."""
+    if not message.hidden:
+        return []
+    more = message.inhibited - len(message.hidden)
+    lines = ["Muted by it:", *(f"- {member(item)}" for item in message.hidden)]
+    return [*lines, f"… and {more:,} more"] if more else lines
 
 
 def advice(item: Advice) -> list[str]:
@@ -111,6 +122,7 @@ def text(message: Message) -> dict[str, str]:
     lines = [place(message), numbers(message), ""]
     lines += [f"- {member(item)}" for item in message.members]
     lines += [more] if (more := unlisted(message, len(message.members))) else []
+    lines += hidden(message)
     for item in message.advice:
         lines += ["", "Recommendation", *(f"  {line}" for line in advice(item))]
     lines += ["", *references(message)]

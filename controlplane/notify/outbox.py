@@ -63,7 +63,7 @@ class DeliveryReport:
     left: int = 0
     """Still undelivered, due or not."""
     errors: dict[str, str] = field(default_factory=dict)
-    """The last error of each route that failed in this call."""
+    """The last error of each channel that failed in this call."""
 
 
 @dataclass(slots=True, eq=False)
@@ -85,18 +85,18 @@ def deliver(
     max_age: timedelta = timedelta(hours=6),
     limit: int = 100,
 ) -> DeliveryReport:
-    """Send what is due in the projection `outbox` (rows of Delivery), at most `limit` attempts per route.
+    """Send what is due in the projection `outbox` (rows of Delivery), at most `limit` attempts per channel.
 
-    Lanes (incident and route) are strictly first-in-first-out. Routes are independent: each has at most one send on
+    Lanes (incident and channel) are strictly first-in-first-out. Channels are independent: each has at most one send on
     its way, with a hard deadline of `channels.timeout`, and is left until the next call after a failure that may pass.
-    The call lasts two deadlines at most. A delivery is dead-lettered when the provider rejects it, when its route isn't
-    declared any more, or when an attempt fails and it is older than `max_age`.
+    The call lasts two deadlines at most. A delivery is dead-lettered when the provider rejects it, when its channel
+    isn't declared any more, or when an attempt fails and it is older than `max_age`.
     """
     return _Run(log, channels, outbox, now, f"{holder}/{uuid4().hex[:12]}", max_age, limit).run()
 
 
 class _Run:
-    """One call of `deliver`. All access to the log is in the calling thread; sends are in threads, one per route."""
+    """One call of `deliver`. All access to the log is in the calling thread; sends are in threads, one per channel."""
 
     def __init__(
         self,
@@ -120,10 +120,10 @@ class _Run:
         self._stop_at = time.monotonic() + channels.timeout.total_seconds()
 
     def run(self) -> DeliveryReport:
-        """Send until every route has nothing due, has failed, or has used its time."""
+        """Send until every channel has nothing due, has failed, or has used its time."""
         self._read(self._log.rows(self._outbox).values())
-        for route in self._todo:
-            self._advance(route)
+        for channel in self._todo:
+            self._advance(channel)
         while self._sending:
             wait = min(sending.deadline for sending in self._sending.values()) - time.monotonic()
             try:
@@ -132,31 +132,31 @@ class _Run:
                 self._overdue()
             else:
                 # A late answer to an attempt that was cut off is of no interest.
-                if self._sending.get(sending.delivery.route) is sending:
+                if self._sending.get(sending.delivery.channel) is sending:
                     self._finish(sending, receipt)
         self._report.left = len(self._log.rows(self._outbox))
         return self._report
 
     def _read(self, rows: Iterable[Delivery]) -> None:
-        """Put rows into lanes and lanes into routes; within a route those not tried yet go first, then by age."""
+        """Put rows into lanes and lanes into channels; within a channel those not tried yet go first, then by age."""
         at = self._now()
         lanes: dict[str, deque[Delivery]] = defaultdict(deque)
         for delivery in sorted(rows, key=lambda d: (d.position, d.queued_at, d.id)):
             lanes[delivery.lane].append(delivery)
-        idle = {delivery.route for lane in lanes.values() for delivery in lane if resting(delivery, at)}
+        idle = {delivery.channel for lane in lanes.values() for delivery in lane if resting(delivery, at)}
         todo: dict[str, deque[str]] = defaultdict(deque)
         for head in sorted((lane[0] for lane in lanes.values()), key=lambda d: (d.attempts > 0, d.position)):
-            if head.next_attempt_at <= at and head.route not in idle:
-                todo[head.route].append(head.lane)
+            if head.next_attempt_at <= at and head.channel not in idle:
+                todo[head.channel].append(head.lane)
         self._lanes, self._todo = dict(lanes), dict(todo)
 
-    def _advance(self, route: str) -> None:
-        """Work on the route's lanes until a send is on its way or nothing is left to do for it in this call."""
-        lanes = self._todo[route]
+    def _advance(self, channel: str) -> None:
+        """Work on the channel's lanes until a send is on its way or nothing is left to do for it in this call."""
+        lanes = self._todo[channel]
         while lanes:
             lane = lanes[0]
-            if self._budget[route] <= 0 or time.monotonic() >= self._stop_at:
-                self._rest(route)
+            if self._budget[channel] <= 0 or time.monotonic() >= self._stop_at:
+                self._rest(channel)
             elif not self._lease(f"deliver/{lane}"):
                 self._report.elsewhere += 1
                 lanes.popleft()
@@ -165,9 +165,9 @@ class _Run:
             elif lanes:
                 self._log.release(f"deliver/{lanes.popleft()}", self._holder)
 
-    def _rest(self, route: str) -> None:
-        """Leave the route until the next call, and the lane that was worked on to whoever comes next."""
-        lanes = self._todo[route]
+    def _rest(self, channel: str) -> None:
+        """Leave the channel until the next call, and the lane that was worked on to whoever comes next."""
+        lanes = self._todo[channel]
         self._log.release(f"deliver/{lanes[0]}", self._holder)
         lanes.clear()
 
@@ -180,14 +180,14 @@ class _Run:
             if delivery is not None:
                 if delivery.next_attempt_at > self._now():
                     return False
-                broken = self._channels.broken.get(delivery.route)
-                channel = self._channels.loaded.get(delivery.route)
+                broken = self._channels.broken.get(delivery.channel)
+                channel = self._channels.loaded.get(delivery.channel)
                 if broken is not None:
                     self._record(settled(delivery, Receipt(Verdict.RETRY, broken), self._now(), self._max_age))
-                    self._rest(delivery.route)
+                    self._rest(delivery.channel)
                     return False
                 if channel is None:
-                    error = f"the route {delivery.route} is no longer in the settings"
+                    error = f"the channel {delivery.channel} is no longer in the settings"
                     self._record(dead(delivery, delivery.attempts, error, self._now()))
                 elif self._ended(delivery, rows) and self._untouched(delivery):
                     reason = "the incident ended before anybody was told of it; the resolve follows"
@@ -216,13 +216,13 @@ class _Run:
             self._lease(f"attempt/{delivery.id}", _NEVER)
         timeout = self._channels.timeout
         sending = _Sending(delivery, Attempt(timeout), time.monotonic() + timeout.total_seconds())
-        self._sending[delivery.route] = sending
-        self._budget[delivery.route] -= 1
+        self._sending[delivery.channel] = sending
+        self._budget[delivery.channel] -= 1
 
         def send() -> None:
             self._results.put((sending, channel.send(delivery.message, sending.attempt)))
 
-        threading.Thread(target=send, name=f"notify-{delivery.route}", daemon=True).start()
+        threading.Thread(target=send, name=f"notify-{delivery.channel}", daemon=True).start()
 
     def _overdue(self) -> None:
         """Cut off every attempt whose deadline has passed."""
@@ -233,23 +233,23 @@ class _Run:
                 self._finish(sending, Receipt(Verdict.RETRY, error))
 
     def _finish(self, sending: _Sending, receipt: Receipt) -> None:
-        """Record the outcome, then go on with the lane, or let the route rest after a failure that may pass."""
+        """Record the outcome, then go on with the lane, or let the channel rest after a failure that may pass."""
         delivery = sending.delivery
-        route = delivery.route
-        del self._sending[route]
+        channel = delivery.channel
+        del self._sending[channel]
         try:
             given_up_or_done = self._record(settled(delivery, receipt, self._now(), self._max_age))
         except ControlplaneError as error:
             # Another worker has recorded another outcome of this attempt, which stands.
-            self._report.errors[route] = str(error)
+            self._report.errors[channel] = str(error)
             given_up_or_done = False
         if delivery.attempts == 0:
             self._log.release(f"attempt/{delivery.id}", self._holder)
         if given_up_or_done:
             self._lanes[delivery.lane].popleft()
         else:
-            self._rest(route)
-        self._advance(route)
+            self._rest(channel)
+        self._advance(channel)
 
     def _record(self, draft: Draft) -> bool:
         """Append and count an outcome; True where the delivery has left the outbox by it."""
@@ -259,12 +259,12 @@ class _Run:
                 self._report.delivered += 1
             case NotificationSuppressed():
                 self._report.dropped += 1
-            case NotificationDeadLettered(route=route, error=error):
+            case NotificationDeadLettered(channel=channel, error=error):
                 self._report.dead_lettered += 1
-                self._report.errors[route] = error
-            case NotificationFailed(route=route, error=error):
+                self._report.errors[channel] = error
+            case NotificationFailed(channel=channel, error=error):
                 self._report.failed += 1
-                self._report.errors[route] = error
+                self._report.errors[channel] = error
                 return False
         return True
 

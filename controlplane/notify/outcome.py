@@ -27,7 +27,7 @@ def settled(delivery: Delivery, receipt: Receipt, at: datetime, max_age: timedel
     if receipt.verdict is Verdict.DELIVERED:
         delivered = NotificationDelivered(
             delivery=delivery.id,
-            route=delivery.route,
+            channel=delivery.channel,
             reference=receipt.reference,
             attempts=attempts,
             seconds=max(0.0, (at - delivery.queued_at).total_seconds()),
@@ -41,27 +41,27 @@ def settled(delivery: Delivery, receipt: Receipt, at: datetime, max_age: timedel
     if receipt.retry_after is not None:
         wait, error = max(wait, min(receipt.retry_after, _LONGEST_WAIT)), _LIMITED + error
     failed = NotificationFailed(
-        delivery=delivery.id, route=delivery.route, attempts=attempts, error=error, next_attempt_at=at + wait
+        delivery=delivery.id, channel=delivery.channel, attempts=attempts, error=error, next_attempt_at=at + wait
     )
     return _draft(delivery, f"failed/{attempts}", failed, at)
 
 
 def dead(delivery: Delivery, attempts: int, error: str, at: datetime) -> Draft:
     """Given up."""
-    payload = NotificationDeadLettered(delivery=delivery.id, route=delivery.route, attempts=attempts, error=error)
+    payload = NotificationDeadLettered(delivery=delivery.id, channel=delivery.channel, attempts=attempts, error=error)
     return _draft(delivery, "dead", payload, at)
 
 
 def dropped(delivery: Delivery, reason: str, at: datetime) -> Draft:
     """Not sent, because nobody needs it any more."""
     payload = NotificationSuppressed(
-        incident=delivery.message.incident, route=delivery.route, reason=reason, delivery=delivery.id
+        incident=delivery.message.incident, channel=delivery.channel, reason=reason, delivery=delivery.id
     )
     return _draft(delivery, "dropped", payload, at)
 
 
 def resting(delivery: Delivery, at: datetime) -> bool:
-    """Whether the provider named a time to wait that isn't over; it holds for the whole route."""
+    """Whether the provider named a time to wait that isn't over; it holds for the whole channel."""
     return delivery.last_error.startswith(_LIMITED) and delivery.next_attempt_at > at
 
 

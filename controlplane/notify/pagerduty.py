@@ -20,13 +20,12 @@ _RESERVE = 1_000
 
 def pagerduty(message: Message) -> dict[str, Any]:
     """The body for /v2/enqueue without routing_key: a trigger with everything known, or a resolve of the same key."""
-    key = message.dedup_key[:DEDUP_KEY]
     if message.action is Action.RESOLVE:
-        return {"event_action": "resolve", "dedup_key": key}
+        return resolve(message.dedup_key)
     client = f"controlplane ({printable(message.environment)})" if message.environment else "controlplane"
     body: dict[str, Any] = {
         "event_action": "trigger",
-        "dedup_key": key,
+        "dedup_key": message.dedup_key[:DEDUP_KEY],
         "client": fit(client, _FIELD),
         "payload": {
             "summary": fit(f"{words.headline(message)} · {words.place(message)} · {_worst(message)}", SUMMARY),
@@ -44,6 +43,11 @@ def pagerduty(message: Message) -> dict[str, Any]:
     while evidence and size(body) > EVENT_BYTES - _RESERVE:
         evidence.pop()
     return body
+
+
+def resolve(dedup_key: str) -> dict[str, Any]:
+    """The body that ends the page of this key."""
+    return {"event_action": "resolve", "dedup_key": dedup_key[:DEDUP_KEY]}
 
 
 def size(body: dict[str, Any]) -> int:

@@ -1,4 +1,4 @@
-"""What a route would be sent, without sending it."""
+"""What a channel would be sent, without sending it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 from controlplane.model.notifications import Message
 from controlplane.notify.addresses import Kind, kind_of
 from controlplane.notify.message import text
-from controlplane.notify.pagerduty import pagerduty
+from controlplane.notify.pagerduty import pagerduty, resolve
 from controlplane.notify.slack import slack
-from controlplane.settings import Route
+from controlplane.settings import Channel
 
-__all__ = ["Kind", "kind_of", "render", "render_for"]
+__all__ = ["Kind", "bodies", "kind_of", "render", "render_for"]
 
 _RENDERERS: dict[Kind, Callable[[Message], dict[str, Any]]] = {
     Kind.SLACK: slack,
@@ -24,10 +24,16 @@ def render(kind: Kind, message: Message) -> dict[str, Any]:
     return _RENDERERS[kind](message)
 
 
-def render_for(route: Route, message: Message) -> dict[str, Any]:
-    """`kind` and `body` of what the route would be sent; MissingSecret where its URL can't be read.
+def bodies(kind: Kind, message: Message) -> list[dict[str, Any]]:
+    """Everything that is sent, in order: the message, and for PagerDuty the end of each page that it supersedes."""
+    ended = [resolve(key) for key in message.superseded] if kind is Kind.PAGERDUTY else []
+    return [render(kind, message), *ended]
+
+
+def render_for(channel: Channel, message: Message) -> dict[str, Any]:
+    """`kind` and `body` of what the channel would be sent; MissingSecret where its URL can't be read.
 
     The secrets themselves (routing key, token) are added when it is sent and are not part of it.
     """
-    kind = kind_of(route.url.read())
-    return {"route": route.name, "kind": kind.value, "body": render(kind, message)}
+    kind = kind_of(channel.url.read())
+    return {"channel": channel.name, "kind": kind.value, "body": render(kind, message)}

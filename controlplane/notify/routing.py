@@ -1,50 +1,49 @@
-"""Which routes a message takes, and why it takes none."""
+"""Who is told what where the settings don't say: by severity and kind of channel."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 
-from controlplane.model.notifications import Action, Incident
-from controlplane.notify.grouping import Step
-from controlplane.settings import Route
+from controlplane.model.matchers import Matcher
+from controlplane.model.routes import Route
+from controlplane.model.rules import Severity
+
+URGENT = {
+    "africas",
+    "bulksms",
+    "clicksend",
+    "d7sms",
+    "httpsms",
+    "messagebird",
+    "msg91",
+    "nexmo",
+    "opsgenie",
+    "pagerduty",
+    "pdevents",
+    "plivo",
+    "sinch",
+    "sms",
+    "sns",
+    "splunk",
+    "twilio",
+    "vonage",
+}
+"""Schemes of apprise URLs that wake people: pagers and SMS."""
 
 
-@dataclass(frozen=True, slots=True)
-class Routed:
-    """The routes that a message takes, and (route, reason) of what isn't said; route "" concerns all of them."""
+def default_route(schemes: Mapping[str, str]) -> Route:
+    """The root of a tree for channels by name with the scheme of their URL ("" where it isn't known).
 
-    routes: tuple[str, ...]
-    suppressed: tuple[tuple[str, str], ...] = ()
-
-
-def route(step: Step, routes: Sequence[Route]) -> Routed:
-    """A trigger takes every matching route; a resolve also every route that was told in this episode."""
-    if step.action is None:
-        return Routed(())
-    incident = step.after
-    matching = tuple(r.name for r in routes if matches(r, incident))
-    if step.action is Action.TRIGGER:
-        return Routed(matching) if matching else Routed((), (("", _nobody(incident, routes)),))
-    declared = [r.name for r in routes]
-    told = set(incident.routes)
-    taken = tuple(name for name in declared if name in told or name in matching)
-    lost = tuple(
-        (name, "the route was told of the incident but is no longer in the settings; close the incident there by hand")
-        for name in incident.routes
-        if name not in declared
+    Critical alerts go to all channels, warnings to those that don't wake people, info to none.
+    """
+    every = tuple(schemes)
+    calm = tuple(name for name, scheme in schemes.items() if scheme not in URGENT)
+    return Route(
+        channels=calm,
+        routes=(
+            Route(match=(_severity(Severity.CRITICAL),), channels=every),
+            Route(match=(_severity(Severity.INFO),), channels=()),
+        ),
     )
-    return Routed(taken, lost or (() if taken else (("", _nobody(incident, routes)),)))
 
 
-def matches(r: Route, incident: Incident) -> bool:
-    """Whether the route wants this incident."""
-    return (
-        incident.severity in r.severities
-        and (r.platforms is None or incident.platform in r.platforms)
-        and (r.components is None or incident.component in r.components)
-    )
-
-
-def _nobody(incident: Incident, routes: Sequence[Route]) -> str:
-    if not routes:
-        return "no route is declared under notify.routes"
-    return f"no route takes {incident.severity} of {incident.platform}/{incident.component}"
+def _severity(severity: Severity) -> Matcher:
+    return Matcher(label="severity", operator="=", value=severity.value)

@@ -36,6 +36,8 @@ def slack(message: Message) -> dict[str, Any]:
     ]
     if message.members:
         blocks.append(_section(_members(message)))
+    if message.hidden:
+        blocks.append(_section(escape("\n".join(fit(line, 400) for line in words.hidden(message)), SECTION)))
     blocks += [_section(_advice(item)) for item in message.advice]
     blocks.append({"type": "context", "elements": [_mrkdwn(escape(" · ".join(words.references(message)), 2_000))]})
     if url := words.link(message):

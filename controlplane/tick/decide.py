@@ -14,6 +14,7 @@ from controlplane.eventlog.projections import (
     RESOURCES,
     RULE_SET,
     RULES,
+    SILENCES,
     SOURCES,
     TICK,
     UNADVISED,
@@ -96,11 +97,12 @@ def decide(plane: ControlPlane, now: datetime) -> Decided:
         recommendations={r.id: r for r in plane.log.rows(RECOMMENDATIONS).values() if _matters(r, alerts, window)},
         incidents=plane.log.rows(INCIDENTS),
         unadvised=plane.log.rows(UNADVISED),
+        silences=tuple(plane.log.rows(SILENCES).values()),
     )
     steps = steps_of(window.coverage, plane.step_ms)["ts"].to_list()
     changes = alert_drafts(plane.placed, evaluation.transitions, inventory)
     adviser = Adviser(plane, inventory, partial(_history, plane, window, end), board.recommendations, board.alerts)
-    made = walk(plane, board, changes, steps, adviser)
+    made = walk(plane.told(inventory), board, changes, steps, adviser)
     drafts += made
     kinds: list[str] = [draft.payload.type for draft in made]
     drafts += _completed(plane, now, window.coverage, steps, kinds)

@@ -11,8 +11,12 @@ from filelock import FileLock
 from controlplane.costs import PriceBook
 from controlplane.eventlog.log import EventLog
 from controlplane.model.errors import Problem
-from controlplane.model.resources import Resource
+from controlplane.model.resources import Inventory, Resource
+from controlplane.model.routes import Route, Tree
 from controlplane.model.rules import FailoverRule, Placed, RuleSet, ScalingRule
+from controlplane.notify.decide import Rules
+from controlplane.notify.groups import Grouper
+from controlplane.notify.labels import Places
 from controlplane.rules.compile import Compiled, compile_rules
 from controlplane.settings import Notify
 from controlplane.telemetry.collector import Collector
@@ -36,12 +40,31 @@ class Policy:
     rules: RuleSet
     prices: Mapping[str, PriceBook] = field(default_factory=dict)
     notify: Notify = field(default_factory=Notify)
+    route: Route = field(default_factory=Route)
+    """The root of the tree of routes."""
     environment: str = "default"
 
     @cached_property
     def compiled(self) -> Compiled:
         """The alert rules, ready to be evaluated."""
         return compile_rules(self.rules)
+
+    @cached_property
+    def tree(self) -> Tree:
+        """The tree of routes, ready to be asked."""
+        return Tree(self.route)
+
+    def told(self, inventory: Inventory) -> Rules:
+        """What decides who is told, with the places of an inventory."""
+        return Rules(
+            tree=self.tree,
+            grouper=Grouper(self.tree, Places(inventory), self.environment),
+            inhibit=self.notify.inhibit,
+            times=self.notify.times,
+            channels=tuple(channel.name for channel in self.notify.channels),
+            runbooks=self.notify.runbooks,
+            environment=self.environment,
+        )
 
     @cached_property
     def placed(self) -> Mapping[str, Placed]:

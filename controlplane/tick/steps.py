@@ -21,15 +21,16 @@ from controlplane.model.payloads import (
     RecommendationWithdrawn,
 )
 from controlplane.model.recommendations import Recommendation
+from controlplane.model.silences import Silence
 from controlplane.model.time import from_ms, to_ms
 from controlplane.model.views import Unadvised
+from controlplane.notify.decide import Rules
 from controlplane.notify.decide import decide as notify
 from controlplane.notify.decide import due as notify_due
 from controlplane.tick import advise
 from controlplane.tick.advise import Adviser
 from controlplane.tick.alerts import facts_of
 from controlplane.tick.conflicts import contender, prevails
-from controlplane.tick.plane import Policy
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -42,6 +43,7 @@ class Board:
     recommendations: dict[str, Recommendation]
     incidents: dict[str, Incident]
     unadvised: dict[str, Unadvised] = field(default_factory=dict)
+    silences: Sequence[Silence] = ()
 
     def apply(self, draft: Draft) -> None:
         """Fold an event that is about to be appended."""
@@ -80,7 +82,7 @@ def provisional(draft: Draft) -> Event:
     )
 
 
-def walk(policy: Policy, board: Board, changes: Sequence[Draft], steps: Sequence[int], adviser: Adviser) -> list[Draft]:
+def walk(rules: Rules, board: Board, changes: Sequence[Draft], steps: Sequence[int], adviser: Adviser) -> list[Draft]:
     """Every draft of the steps in order; `changes` are the alert drafts of them, in order."""
     by_step: dict[int, list[Draft]] = {}
     for draft in changes:
@@ -100,16 +102,15 @@ def walk(policy: Policy, board: Board, changes: Sequence[Draft], steps: Sequence
                 board.apply(one)
             advice += settled
         told: list[Draft] = []
-        if here or notify_due(board.incidents, at, policy.notify):
+        if here or notify_due(board.incidents, at, rules.tree):
             told = notify(
                 at,
                 here,
+                rules=rules,
                 incidents=board.incidents,
-                recommendations=[r for r in board.recommendations.values() if r.open],
                 alerts=board.alerts,
-                routes=policy.notify.routes,
-                notify=policy.notify,
-                environment=policy.environment,
+                silences=board.silences,
+                recommendations=[r for r in board.recommendations.values() if r.open],
             )
             for draft in told:
                 board.apply(draft)

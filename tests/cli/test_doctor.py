@@ -88,9 +88,9 @@ CASES: list[tuple[str, str, str, str]] = [
         "no.such",
         "librdkafka",
     ),
-    ("notify: {routes: [{name: slack, url: {env: NO_URL}}]}", "slack", "NO_URL is not set", "et it or use"),
-    ("notify: {routes: [{name: m, url: {file: gone}}]}", "m", "gone", "Correct the route's url"),
-    ("notify: {routes: [{name: m, url: {file: bad.yaml}}]}", "m", "doesn't hold one apprise URL", "put exactly one"),
+    ("notify: {channels: [{name: slack, url: {env: NO_URL}}]}", "slack", "NO_URL is not set", "et it or use"),
+    ("notify: {channels: [{name: m, url: {file: gone}}]}", "m", "gone", "Correct the channel's url"),
+    ("notify: {channels: [{name: m, url: {file: bad.yaml}}]}", "m", "doesn't hold one apprise URL", "put exactly one"),
     ("home: file/home", "home", "file/home", "Check that the path exists"),
     ("home: file/home", "event log", "file/home", "Check the folder"),
     ("home: file/home", "telemetry", "file/home", ""),
@@ -120,17 +120,18 @@ def test_what_is_wrong_comes_with_a_remedy(
     assert findings[-1]["name"] == "telemetry", "it goes on to the end"
 
 
-def test_one_bad_route_does_not_hide_the_others(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_bad_channel_does_not_hide_the_others(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOOD_URL", "pdevents://" + "k" * 32)
-    routes = "[{name: bad, url: {env: NO_URL}}, {name: good, url: {env: GOOD_URL}, severities: [warning]}]"
-    findings = examined(run, folder, f"notify: {{routes: {routes}}}")
+    channels = "[{name: bad, url: {env: NO_URL}}, {name: good, url: {env: GOOD_URL}}]"
+    findings = examined(run, folder, f"notify: {{channels: {channels}}}")
     assert of(findings, "bad", "fail")
     (good,) = of(findings, "good", "ok")
     assert "nothing was sent" in good["message"]
     assert "k" * 32 not in str(findings)
-    assert not of(findings, "channels", "warn"), "bad takes critical alerts"
-    findings = examined(run, folder, "notify: {routes: [{name: good, url: {env: GOOD_URL}, severities: [info]}]}")
-    assert of(findings, "channels", "warn")[0]["message"] == "no route takes critical alerts"
+    assert not of(findings, "channels", "warn"), "critical alerts reach bad, or will"
+    nobody = "notify: {channels: [{name: good, url: {env: GOOD_URL}}], route: {channels: []}}"
+    (warning,) = of(examined(run, folder, nobody), "channels", "warn")
+    assert warning["message"] == "a critical alert that no other route matches reaches no channel"
 
 
 def test_things_to_know(run: Run, folder: Path) -> None:
@@ -147,7 +148,7 @@ def test_things_to_know(run: Run, folder: Path) -> None:
         "p is for prism, which has no rules",
         "no signal is asked of it",
         "the settings hold the password",
-        "there is no route",
+        "there is no channel",
     ):
         assert text in warnings
     assert "hunter22" not in str(findings)
@@ -215,7 +216,7 @@ def test_ticks(run: Run, folder: Path, log: EventLog) -> None:
 
 def test_outbox_and_rules_of_the_log(run: Run, folder: Path, log: EventLog) -> None:
     now = datetime.now(UTC)
-    failed = NotificationFailed(delivery="d1", route="slack", attempts=3, error=HOSTILE[4], next_attempt_at=now)
+    failed = NotificationFailed(delivery="d1", channel="slack", attempts=3, error=HOSTILE[4], next_attempt_at=now)
     drafts = [draft(NotificationQueued(delivery=delivery("d1"))), draft(failed)]
     drafts.append(draft(RuleFailed(rule="r1", source="p", error="two results share the labels")))
     log.append(drafts, recorded_at=now)

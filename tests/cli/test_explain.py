@@ -164,9 +164,14 @@ def test_everything_about_a_page(run: Run, shop: Callable[..., None], monkeypatc
         server.behave = lambda handler, _: handler.reply(b"{}")
         monkeypatch.setenv("GOOD", server.url.replace("http", "json"))
         monkeypatch.setenv("BAD", "json://127.0.0.1:1")
-        routes = "[{name: good, url: {env: GOOD}}, {name: bad, url: {env: BAD}}]"
+        channels = "[{name: good, url: {env: GOOD}}, {name: bad, url: {env: BAD}}]"
         one_alert = RULES.replace("{role: kafka}", "{role: none}")
-        shop(lag(*[HIGH] * 8), until=8, notify=f"{{max_age: 3650d, routes: {routes}}}", rules=one_alert)
+        shop(
+            lag(*[HIGH] * 8),
+            until=8,
+            notify=f"{{max_age: 3650d, channels: {channels}}}",
+            rules=one_alert,
+        )
         assert run("deliver").code == 1
     (alert,) = [one for one in run("alerts", "--json").json if one["rule"] == "lag"]
     assert run("ack", alert["id"], "--note", "on it").code == 0
@@ -180,8 +185,8 @@ def test_everything_about_a_page(run: Run, shop: Callable[..., None], monkeypatc
         f"Decided:   {clock(1)} pending, 112,400 messages",
         f"Decided:   {clock(5)} fired, 112,400 messages",
         "1 alert of lag firing",
-        f"Told:      good: trigger queued at {clock(5)}, delivered at",
-        f"Told:      bad: trigger queued at {clock(5)}, failed at",
+        f"Told:      good: trigger queued at {clock(7)}, delivered at",
+        f"Told:      bad: trigger queued at {clock(7)}, failed at",
         "No advice: more: ",
         "Taken:     by ada",
         "on it",
@@ -190,7 +195,7 @@ def test_everything_about_a_page(run: Run, shop: Callable[..., None], monkeypatc
         assert text in shown.out
     assert shown.out.count("  met\n") == 3
     one = run("explain", alert["id"], "--json").json["explanations"][0]
-    assert {sent["route"]: sent["state"] for sent in one["deliveries"]} == {"good": "delivered", "bad": "failed"}
+    assert {sent["channel"]: sent["state"] for sent in one["deliveries"]} == {"good": "delivered", "bad": "failed"}
     assert one["fired_at"] == at(5)
     assert one["acknowledged_by"] == "ada"
     before = run("explain", alert["id"], "--at", at(3), "--json").json["explanations"][0]
@@ -204,12 +209,13 @@ def test_everything_about_a_page(run: Run, shop: Callable[..., None], monkeypatc
 
 def test_nobody_was_told(run: Run, shop: Callable[..., None]) -> None:
     shop(lag(*[HIGH] * 8), until=8)
-    assert f"Not told:  {clock(5)} nobody: no route is declared under notify.routes" in run("explain", "lag").out
+    assert f"Not told:  {clock(7)} nobody: no channel is declared under notify.channels" in run("explain", "lag").out
 
 
 def test_an_alert_that_flaps(run: Run, shop: Callable[..., None]) -> None:
     disk = ("disk.used", '{"host":"db-1"}')
-    shop({disk: [*[0.95, 0.1, 0.1, 0.1] * 8, 0.95]}, until=33)
+    at_once = "{route: {group_wait: 0s, group_interval: 15s}}"
+    shop({disk: [*[0.95, 0.1, 0.1, 0.1] * 8, 0.95]}, until=33, notify=at_once)
     shown = run("explain", "disk", "--steps", "0")
     assert "Not told:" in shown.out
     assert "transitions" in shown.out or "flap" in shown.out
@@ -348,7 +354,9 @@ def test_the_evening(run: Run, evening: Evening, here: Path, monkeypatch: pytest
     """Every alert of the recorded evening can be explained at the moment at which it fired."""
     monkeypatch.setenv("CONTROLPLANE_HOME", str(evening.home))
     for alert in evening.document["alerts"]:
-        document = run("explain", alert["id"], "--at", alert["fired_at"], "--json").json
+        shown = run("explain", alert["id"], "--at", alert["fired_at"], "--json")
+        assert shown.code == 0, shown.err
+        document = shown.json
         (one,) = document["explanations"]
         clocked = alert["fired_at"][11:]
         assert one["verdict"].startswith(f"fired at {clocked}: ")

@@ -102,9 +102,9 @@ def test_a_tick_while_another_one_runs(run: Run, configured: Path, monkeypatch: 
 
 
 def test_deliveries_that_fail(run: Run, configured: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    routes = "[{name: slack, url: {env: NO_URL}}, {name: json, url: {env: JSON_URL}}]"
-    route = f"notify: {{max_age: 3650d, routes: {routes}}}\n"
-    (configured / "controlplane.yaml").write_text(SETTINGS + route)
+    channels = "[{name: slack, url: {env: NO_URL}}, {name: json, url: {env: JSON_URL}}]"
+    notify = f"notify: {{max_age: 3650d, channels: {channels}}}\n"
+    (configured / "controlplane.yaml").write_text(SETTINGS + notify)
     monkeypatch.setenv("JSON_URL", "json://user:s3cret@127.0.0.1:1/path")
     ticked = run("tick", "--at", "2026-03-12T19:50:00Z", "--json")
     assert ticked.code == 1

@@ -32,8 +32,8 @@ from controlplane.notify.channels import Channels, load_channels
 from controlplane.notify.outbox import DeliveryReport, deliver
 from controlplane.notify.outcome import backoff
 from controlplane.notify.receipt import Aborted, Attempt
-from controlplane.settings import Route
-from tests.notify_cases import Desk, alert, at, queued, route, store
+from controlplane.settings import Channel
+from tests.notify_cases import Desk, alert, at, channel, queued, store, tree
 from tests.provider_proxy import (
     CHANNEL,
     HOOKS,
@@ -82,8 +82,8 @@ class Office:
         self.folder, self.providers = folder, providers
         self.log = EventLog.open(store(folder))
         self.clock = Clock()
-        self.routes = [route(name, f"URL_{name.upper()}") for name in names]
-        self.desk = Desk(self.routes)
+        self.declared = [channel(name, f"URL_{name.upper()}") for name in names]
+        self.desk = Desk(tree(*names, group_interval="1s"), channels=names)
         self.timeout = QUICK
 
     def step(self, seconds: float, **changes: Any) -> list[str]:
@@ -93,8 +93,8 @@ class Office:
         self.log.append(drafts, recorded_at=self.clock())
         return [delivery.id for delivery in queued(drafts)]
 
-    def channels(self, routes: list[Route] | None = None, **options: Any) -> Channels:
-        return load_channels(self.routes if routes is None else routes, timeout=self.timeout, **options)
+    def channels(self, declared: list[Channel] | None = None, **options: Any) -> Channels:
+        return load_channels(self.declared if declared is None else declared, timeout=self.timeout, **options)
 
     def deliver(self, channels: Channels | None = None, holder: str = "worker", **options: Any) -> DeliveryReport:
         return deliver(self.log, channels or self.channels(), outbox=OUTBOX, now=self.clock, holder=holder, **options)
@@ -114,7 +114,7 @@ Hire = Callable[..., Office]
 def office(
     tmp_path: Path, providers: Providers, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> Iterator[Hire]:
-    """Makes an office with the named routes; afterwards no secret may stand in any event, row or log line."""
+    """Makes an office with the named channels; afterwards no secret may stand in any event, row or log line."""
     caplog.set_level(logging.DEBUG)
     for name, url in URLS.items():
         monkeypatch.setenv(f"URL_{name.upper()}", url)
@@ -388,8 +388,8 @@ def test_another_channel_goes_through_its_stock_plugin(office: Hire, monkeypatch
     one = office("pager")
     secret = "plantedPathSecret55"
     monkeypatch.setenv("URL_OTHER", f"jsons://user:plantedPassword66@unknown.example/{secret}")
-    one.routes.append(route("other"))
-    one.desk.routes = tuple(one.routes)
+    one.declared.append(channel("other"))
+    one.desk.route(tree("pager", "other"), channels=("pager", "other"))
     one.step(0, fire=[alert("a")])
     report = one.deliver()
     assert (report.delivered, report.failed) == (1, 1)
@@ -439,7 +439,7 @@ def test_a_trigger_that_nobody_needs_any_more_is_dropped_and_the_resolve_is_sent
     assert [request.body["event_action"] for request in one.providers.to(PAGERDUTY)] == ["resolve"]
     assert one.providers.incidents == {}
     dropped = one.events(NotificationSuppressed)
-    assert {d.route for d in dropped} == {"pager", "hook"}
+    assert {d.channel for d in dropped} == {"pager", "hook"}
     assert all(d.delivery and "ended before" in d.reason for d in dropped)
 
 
@@ -489,7 +489,7 @@ def test_the_limit_counts_per_route(office: Hire):
 
 
 @pytest.mark.parametrize("trouble", [Reply(hang=True), Reply(200, "ok", drip=0.5)])
-def test_hung_routes_delay_neither_pagerduty_nor_each_other(office: Hire, trouble: Reply):
+def test_hung_channels_delay_neither_pagerduty_nor_each_other(office: Hire, trouble: Reply):
     one = office("hook", "bot", "pager")
     one.timeout = timedelta(seconds=2)
     one.step(0, fire=[alert(f"a{n}", rule=f"rule-{n}") for n in range(6)])
@@ -549,10 +549,10 @@ from controlplane.eventlog.log import EventLog
 from controlplane.eventlog.projections import OUTBOX
 from controlplane.notify.channels import load_channels
 from controlplane.notify.outbox import deliver
-from controlplane.settings import Route, Secret
+from controlplane.settings import Channel, Secret
 
 log = EventLog.open(sys.argv[1])
-channels = load_channels([Route(name=n, url=Secret(env="URL_" + n.upper())) for n in sys.argv[3:]])
+channels = load_channels([Channel(name=n, url=Secret(env="URL_" + n.upper())) for n in sys.argv[3:]])
 moment = datetime.fromisoformat(sys.argv[2])
 deliver(log, channels, outbox=OUTBOX, now=lambda: moment, holder="worker")
 """
@@ -602,7 +602,7 @@ def test_a_trigger_that_a_dead_worker_may_have_sent_is_not_dropped(office: Hire)
 def test_a_delivery_for_a_route_that_is_gone_is_a_dead_letter(office: Hire):
     one = office("hook", "pager")
     one.step(0, fire=[alert("a")])
-    report = one.deliver(one.channels(one.routes[:1]))
+    report = one.deliver(one.channels(one.declared[:1]))
     assert (report.delivered, report.dead_lettered) == (1, 1)
     assert one.events(NotificationDeadLettered)[0].error == "the route pager is no longer in the settings"
 
@@ -629,18 +629,18 @@ def test_a_bad_route_is_named_with_a_remedy_and_without_its_secret(
     if url is not None:
         monkeypatch.setenv("URL_BAD", url)
     monkeypatch.setenv("URL_PAGER", URLS["pager"])
-    routes = [route("bad"), route("pager")]
+    declared = [channel("bad"), channel("pager")]
     with pytest.raises(InvalidInput) as raised:
-        load_channels(routes)
+        load_channels(declared)
     assert isinstance(raised.value, ControlplaneError)
     assert len(raised.value.problems) == 1
     shown = str(raised.value) + caplog.text
-    assert "notify.routes.bad" in shown
+    assert "notify.channels.bad" in shown
     assert remedy in shown
     assert raised.value.__cause__ is None
     for secret in (*SECRETS, "plantedRoutingKey0", "notatoken"):
         assert secret not in shown
-    lenient = load_channels(routes, strict=False)
+    lenient = load_channels(declared, strict=False)
     assert list(lenient.loaded) == ["pager"]
     assert remedy in lenient.broken["bad"]
 
@@ -660,15 +660,15 @@ def test_what_is_queued_for_a_broken_route_waits_until_it_is_mended(office: Hire
 def test_secrets_of_files_work_and_representations_hide_them(tmp_path: Path):
     secret = tmp_path / "url"
     secret.write_text(URLS["pager"] + "\n")
-    loaded = load_channels([Route.model_validate({"name": "pager", "url": {"file": str(secret)}})])
+    loaded = load_channels([Channel.model_validate({"name": "pager", "url": {"file": str(secret)}})])
     assert ROUTING_KEY not in repr(loaded)
     assert loaded.loaded["pager"].kind == "pagerduty"
 
 
 def test_plugins_send_nothing_but_what_the_outbox_gives_them(providers: Providers, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("URL_PAGER", URLS["pager"])
-    channel = load_channels([route("pager")]).loaded["pager"]
-    assert not channel._apprise.notify(body="something", title="else")
+    pager = load_channels([channel("pager")]).loaded["pager"]
+    assert not pager._apprise.notify(body="something", title="else")
     assert providers.requests == []
     assert ROUTING_KEY not in channel._apprise.urls()[0]
 

@@ -17,7 +17,7 @@ from controlplane.notify.message import fit, text
 from controlplane.notify.pagerduty import pagerduty, size
 from controlplane.notify.preview import Kind, render, render_for
 from controlplane.notify.slack import escape, slack
-from tests.notify_cases import advice, at, member, message, route
+from tests.notify_cases import advice, at, channel, member, message
 from tests.provider_proxy import block_kit_problem
 
 HOSTILE = (
@@ -277,9 +277,9 @@ def test_preview_shows_the_body_without_secrets(monkeypatch: pytest.MonkeyPatch)
     said = message()
     for url, kind in (("slackops://hooks/T/B/topsecret", Kind.SLACK), ("pdevents://topsecret", Kind.PAGERDUTY)):
         monkeypatch.setenv("URL_X", url)
-        shown = render_for(route("x"), said)
-        assert (shown["route"], shown["kind"], shown["body"]) == ("x", kind.value, render(kind, said))
+        shown = render_for(channel("x"), said)
+        assert (shown["channel"], shown["kind"], shown["body"]) == ("x", kind.value, render(kind, said))
         assert "topsecret" not in json.dumps(shown)
     monkeypatch.delenv("URL_X")
     with pytest.raises(ControlplaneError, match="URL_X is not set"):
-        render_for(route("x"), said)
+        render_for(channel("x"), said)

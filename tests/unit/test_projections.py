@@ -328,14 +328,16 @@ def test_incidents_are_there_while_something_fires() -> None:
 
 
 def attempt_failed(attempts: int = 1) -> NotificationFailed:
-    return NotificationFailed(delivery="d1", route="slack", attempts=attempts, error="503", next_attempt_at=minute(99))
+    return NotificationFailed(
+        delivery="d1", channel="slack", attempts=attempts, error="503", next_attempt_at=minute(99)
+    )
 
 
 QUEUED = NotificationQueued(delivery=delivery())
-SENT = NotificationDelivered(delivery="d1", route="slack", reference="ts1", attempts=2, seconds=1.5)
-DEAD = NotificationDeadLettered(delivery="d1", route="slack", attempts=9, error="gone")
-SUPPRESSED = NotificationSuppressed(incident="i1", route="slack", reason="resolved before", delivery="d1")
-NEVER_QUEUED = NotificationSuppressed(incident="i1", route="slack", reason="no route")
+SENT = NotificationDelivered(delivery="d1", channel="slack", reference="ts1", attempts=2, seconds=1.5)
+DEAD = NotificationDeadLettered(delivery="d1", channel="slack", attempts=9, error="gone")
+SUPPRESSED = NotificationSuppressed(incident="i1", channel="slack", reason="resolved before", delivery="d1")
+NEVER_QUEUED = NotificationSuppressed(incident="i1", channel="slack", reason="no channel")
 
 
 @pytest.mark.parametrize(
@@ -377,7 +379,7 @@ def test_deliveries(payloads: list[Any], expected: tuple[Any, ...] | None) -> No
     found = row and (row.state, row.attempts, row.error, row.reference, row.seconds, row.at)
     assert found == expected
     if row:
-        assert (row.incident, row.title, row.route, row.queued_at) == ("i1", "Disk nearly full", "slack", START)
+        assert (row.incident, row.title, row.channel, row.queued_at) == ("i1", "Disk nearly full", "slack", START)
         assert (row.next_attempt_at is None) == (row.state not in {DeliveryState.QUEUED, DeliveryState.FAILED})
 
 
@@ -430,8 +432,8 @@ def test_incremental_equals_rebuilt(batches: list[list[Draft]]) -> None:
 
 def test_the_newest_deliveries_stay(tmp_path: Path) -> None:
     queued = [NotificationQueued(delivery=delivery(f"d{n}")) for n in range(5)]
-    sent = NotificationDelivered(delivery="d0", route="slack", attempts=1, seconds=1.0)
-    again = NotificationDelivered(delivery="d3", route="slack", attempts=1, seconds=1.0)
+    sent = NotificationDelivered(delivery="d0", channel="slack", attempts=1, seconds=1.0)
+    again = NotificationDelivered(delivery="d3", channel="slack", attempts=1, seconds=1.0)
     with EventLog.open(f"sqlite:///{tmp_path}/events.db", projections=SMALL) as log:
         for n, payload in enumerate([*queued, sent, again]):
             log.append([Draft(stream="d", key=str(n), payload=payload, occurred_at=START)], recorded_at=START)

@@ -1,0 +1,68 @@
+"""Matchers on labels, as Alertmanager writes them: `severity="critical"`, `host=~"kafka-.*"`, `zone!=""`."""
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, PlainSerializer
+
+from controlplane.model.base import LABEL, Model
+
+_MATCHER = re.compile(
+    r'\s*(?P<label>[^\s=!~"]+)\s*(?P<operator>=~|!~|!=|=)\s*(?P<value>"(?:[^"\\]|\\.)*"|[^"]*?)\s*', re.S
+)
+_EXAMPLE = 'severity="critical" or host=~"kafka-.*"'
+_MOST = 1_000
+
+
+class Matcher(Model):
+    """A condition on one label; an absent label counts as empty. A pattern has to match the whole value."""
+
+    label: str
+    operator: Literal["=", "!=", "=~", "!~"]
+    value: str
+
+    @classmethod
+    def parse(cls, text: object) -> "Matcher":
+        """Read `label="value"` (quotes may be left out); ValueError says what is wrong."""
+        if isinstance(text, Matcher):
+            return text
+        found = _MATCHER.fullmatch(text) if isinstance(text, str) and len(text) <= _MOST else None
+        if found is None:
+            raise ValueError(f"{str(text)[:100]!r} is not a matcher; write one such as {_EXAMPLE}")
+        if not LABEL.fullmatch(found["label"]):
+            raise ValueError(f"{found['label'][:100]!r} is not a label name")
+        value = found["value"]
+        if value.startswith('"'):
+            value = re.sub(r"\\(.)", lambda escaped: {"n": "\n"}.get(escaped[1], escaped[1]), value[1:-1], flags=re.S)
+        if found["operator"].endswith("~"):
+            try:
+                _pattern(value)
+            except re.error as error:
+                raise ValueError(f"{value!r} is not a regular expression: {error}") from None
+        return cls(label=found["label"], operator=found["operator"], value=value)
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Whether it holds for an alert's labels."""
+        value = labels.get(self.label, "")
+        if self.operator in ("=", "!="):
+            return (value == self.value) is (self.operator == "=")
+        return (_pattern(self.value).fullmatch(value) is not None) is (self.operator == "=~")
+
+    def __str__(self) -> str:
+        escaped = self.value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        return f'{self.label}{self.operator}"{escaped}"'
+
+
+@lru_cache(maxsize=1_000)
+def _pattern(text: str) -> re.Pattern[str]:
+    return re.compile(text)
+
+
+MatcherField = Annotated[Matcher, BeforeValidator(Matcher.parse), PlainSerializer(str, return_type=str)]
+
+
+def all_match(matchers: Iterable[Matcher], labels: Mapping[str, str]) -> bool:
+    """Whether every matcher holds; so it is where there is none."""
+    return all(matcher.matches(labels) for matcher in matchers)

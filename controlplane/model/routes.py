@@ -1,0 +1,244 @@
+"""Who is told what: a tree of routes, alerts that mute others, and times of the week, as Alertmanager has them."""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import BeforeValidator, Field, PlainSerializer, field_validator, model_validator
+
+from controlplane.model.base import LabelName, Model, RuleId
+from controlplane.model.matchers import MatcherField, all_match
+from controlplane.model.time import Duration
+
+GROUP_BY = ("platform", "rule")
+GROUP_WAIT = timedelta(seconds=30)
+GROUP_INTERVAL = timedelta(minutes=5)
+REPEAT_INTERVAL = timedelta(hours=4)
+"""Alertmanager's times, for the root of the tree."""
+Positive = Annotated[Duration, Field(gt=timedelta(0))]
+
+
+class Route(Model):
+    """A node of the tree: an alert goes on to the first child that matches, and to later ones after `continue`.
+
+    What a child doesn't say is as in its parent. The root matches everything.
+    """
+
+    match: tuple[MatcherField, ...] = ()
+    """Conditions on the alert's labels and on rule, title, platform, component, severity, kind, host, zone, region,
+    cluster and role; all have to hold."""
+    channels: tuple[RuleId, ...] | None = None
+    """Names of channels; an empty list tells nobody."""
+    group_by: tuple[LabelName, ...] | None = None
+    """Labels whose values make one message; `[]` = all alerts of the route together."""
+    group_wait: Duration | None = None
+    """How long the first alert of a group waits for others."""
+    group_interval: Positive | None = None
+    """How long a group waits after a message before it tells of changes."""
+    repeat_interval: Positive | None = None
+    """How long until what still fires is told again."""
+    mute: tuple[RuleId, ...] = ()
+    """Names of times in which it tells nobody; a child doesn't take them over."""
+    active: tuple[RuleId, ...] = ()
+    """Names of times outside of which it tells nobody."""
+    continue_: bool = Field(default=False, alias="continue")
+    routes: tuple["Route", ...] = ()
+
+
+class Inhibition(Model):
+    """While an alert that `source` matches fires, those that `target` matches are told to nobody.
+
+    Both must have the same values of the labels in `equal`. An alert that both match doesn't mute itself or its like.
+    """
+
+    source: tuple[MatcherField, ...] = Field(min_length=1)
+    target: tuple[MatcherField, ...] = Field(min_length=1)
+    equal: tuple[LabelName, ...] = ()
+
+
+_CLOCK = re.compile(r"(?:([01][0-9]|2[0-3]):([0-5][0-9])|24:00)")
+_DAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
+_MONTHS = (
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+)
+Range = tuple[int, int]
+
+
+def _minutes(value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 1440:
+        return value
+    if not isinstance(value, str) or not _CLOCK.fullmatch(value):
+        raise ValueError(f'{value!r} is not a time of the day; write it in quotes, from "00:00" to "24:00"')
+    return int(value[:2]) * 60 + int(value[3:])
+
+
+Clock = Annotated[
+    int, BeforeValidator(_minutes), PlainSerializer(lambda n: f"{n // 60:02}:{n % 60:02}", return_type=str)
+]
+
+
+class Span(Model):
+    """A part of the day, from `start_time` until before `end_time`; over midnight = two of them."""
+
+    start_time: Clock
+    end_time: Clock
+
+    @model_validator(mode="after")
+    def _forward(self) -> Self:
+        if self.start_time >= self.end_time:
+            raise ValueError("end_time isn't after start_time; a night takes two parts, before and after midnight")
+        return self
+
+
+def _range(value: object, names: tuple[str, ...], first: int, low: int, high: int) -> Range:
+    """`monday:friday`, `1:5`, `-3:-1` or one of them, as two numbers."""
+    if isinstance(value, list | tuple) and len(value) == 2:
+        value = f"{value[0]}:{value[1]}"
+    parts = str(value).lower().split(":")
+    if not isinstance(value, str | int) or isinstance(value, bool) or len(parts) > 2:
+        raise ValueError(f"{value!r} is not a range such as {names[0] if names else low}:{names[1] if names else high}")
+    numbers = [names.index(part) + first if part in names else _number(part, low, high) for part in parts]
+    if None in numbers:
+        raise ValueError(f"{value!r} is no range of {', '.join(names) or f'{low} to {high}'}")
+    begin, end = numbers[0] or 0, numbers[-1] or 0
+    if begin > end and (begin > 0) is (end > 0):
+        raise ValueError(f"{value!r} ends before it begins")
+    return begin, end
+
+
+def _number(text: str, low: int, high: int) -> int | None:
+    number = int(text) if re.fullmatch(r"-?[0-9]{1,4}", text) else None
+    known = number is not None and low <= number <= high and not (low < 0 and number == 0)
+    return number if known else None
+
+
+def _ranges(names: tuple[str, ...], first: int, low: int, high: int) -> Any:
+    return Annotated[Range, BeforeValidator(lambda value: _range(value, names, first, low, high))]
+
+
+class Times(Model):
+    """Instants for which every given condition holds, in local time of `location`; as time_interval of Alertmanager."""
+
+    times: tuple[Span, ...] = ()
+    weekdays: tuple[_ranges(_DAYS, 0, 0, 6), ...] = ()  # type: ignore[valid-type]
+    days_of_month: tuple[_ranges((), 1, -31, 31), ...] = ()  # type: ignore[valid-type]
+    """From 1; -1 is the last day."""
+    months: tuple[_ranges(_MONTHS, 1, 1, 12), ...] = ()  # type: ignore[valid-type]
+    years: tuple[_ranges((), 1, 1970, 9999), ...] = ()  # type: ignore[valid-type]
+    location: str = "UTC"
+
+    @field_validator("location")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (OSError, ValueError):
+            raise ValueError(f"{name!r} is no time zone; write one such as Europe/Berlin") from None
+        return name
+
+    def holds(self, at: datetime) -> bool:
+        """Whether an instant lies within."""
+        local = at.astimezone(ZoneInfo(self.location))
+        minute = local.hour * 60 + local.minute
+        last = (local.replace(day=28, hour=12) + timedelta(days=4)).replace(day=1) - timedelta(days=1)
+        return (
+            (not self.times or any(span.start_time <= minute < span.end_time for span in self.times))
+            and _within(local.isoweekday() % 7, self.weekdays)
+            and (not self.days_of_month or any(_day(local.day, last.day, part) for part in self.days_of_month))
+            and _within(local.month, self.months)
+            and _within(local.year, self.years)
+        )
+
+
+def _within(number: int, ranges: tuple[Range, ...]) -> bool:
+    return not ranges or any(begin <= number <= end for begin, end in ranges)
+
+
+def _day(day: int, last: int, part: Range) -> bool:
+    begin, end = (n if n > 0 else last + 1 + n for n in part)
+    return max(begin, 1) <= day <= min(end, last)
+
+
+class Node(Model):
+    """A route with everything that it takes over from its parents."""
+
+    path: str
+    """Its place in the tree, such as `0/2`; that of the root is empty."""
+    key: str
+    """The matchers on the way to it: what names it while its neighbours come and go."""
+    channels: tuple[str, ...]
+    group_by: tuple[str, ...]
+    group_wait: Duration
+    group_interval: Duration
+    repeat_interval: Duration
+    mute: tuple[str, ...]
+    active: tuple[str, ...]
+
+
+def node_of(route: Route, parent: Node | None, number: int) -> Node:
+    """The route as child `number` of its parent, with what it takes over; the root from Alertmanager's defaults."""
+
+    def inherited(name: str, default: Any) -> Any:
+        own = getattr(route, name)
+        return own if own is not None else default if parent is None else getattr(parent, name)
+
+    matchers = ",".join(sorted(str(matcher) for matcher in route.match))
+    same = f"{number}:" if parent is not None and not matchers else ""
+    return Node(
+        path="" if parent is None else f"{parent.path}/{number}".lstrip("/"),
+        key=f"{{{matchers}}}" if parent is None else f"{parent.key}/{same}{{{matchers}}}",
+        channels=inherited("channels", ()),
+        group_by=inherited("group_by", GROUP_BY),
+        group_wait=inherited("group_wait", GROUP_WAIT),
+        group_interval=inherited("group_interval", GROUP_INTERVAL),
+        repeat_interval=inherited("repeat_interval", REPEAT_INTERVAL),
+        mute=route.mute,
+        active=route.active,
+    )
+
+
+class Tree:
+    """The tree of routes, ready to be asked; a key that two siblings share gets a number."""
+
+    def __init__(self, root: Route) -> None:
+        self.root = root
+        self.nodes: dict[str, Node] = {}
+        """By key, parents first."""
+        self._children: dict[str, list[tuple[Route, Node]]] = {}
+        self._root = self._add(root, None, 0)
+
+    def _add(self, route: Route, parent: Node | None, number: int) -> Node:
+        node = node_of(route, parent, number)
+        if node.key in self.nodes:
+            node = node.model_copy(update={"key": f"{node.key}#{number}"})
+        self.nodes[node.key] = node
+        self._children[node.key] = []
+        for child_number, child in enumerate(route.routes):
+            self._children[node.key].append((child, self._add(child, node, child_number)))
+        return node
+
+    def of(self, labels: Mapping[str, str]) -> list[Node]:
+        """The nodes at which an alert with these labels ends up: the deepest that match."""
+        return self._down(self._root, labels)
+
+    def _down(self, node: Node, labels: Mapping[str, str]) -> list[Node]:
+        found: list[Node] = []
+        for route, child in self._children[node.key]:
+            if all_match(route.match, labels):
+                found += self._down(child, labels)
+                if not route.continue_:
+                    break
+        return found or [node]

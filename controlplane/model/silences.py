@@ -1,0 +1,28 @@
+"""Silences: who mutes which alerts for how long, and why. A maintenance window is a silence that is planned."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from controlplane.model.base import Model
+from controlplane.model.matchers import MatcherField
+from controlplane.model.time import Instant
+
+
+class Silence(Model):
+    """Alerts for which every matcher holds are told to nobody from `starts_at` until before `ends_at`."""
+
+    id: str
+    kind: Literal["silence", "maintenance"] = "silence"
+    matchers: tuple[MatcherField, ...] = Field(min_length=1)
+    starts_at: Instant
+    ends_at: Instant
+    author: str
+    reason: str
+    created_at: Instant
+    ended_by: str | None = None
+    """Who ended it before its time."""
+
+    def active(self, at: Instant) -> bool:
+        """Whether it mutes at an instant."""
+        return self.starts_at <= at < self.ends_at

@@ -1,0 +1,42 @@
+"""What routes, silences and inhibitions see of an alert: its labels, what it is, and the place it is about."""
+
+from collections.abc import Mapping
+
+from controlplane.model.alerts import Alert
+from controlplane.model.payloads import AlertFacts
+from controlplane.model.resources import Inventory, Resource
+
+ABOUT = ("host", "instance", "resource", "broker", "vm", "container", "node", "cluster")
+"""Labels whose value may be the id of a resource; the first one that is one says where the alert is."""
+_PLACE = ("host", "zone", "region", "cluster", "role")
+
+
+class Places:
+    """Resources of an inventory by platform and id."""
+
+    def __init__(self, inventory: Inventory) -> None:
+        self._known = {(resource.platform, resource.id): resource for resource in inventory.resources}
+
+    def of(self, platform: str, labels: Mapping[str, str]) -> Resource | None:
+        """The resource that an alert with these labels is about, None where the inventory has none."""
+        found = (self._known.get((platform, labels[name])) for name in ABOUT if name in labels)
+        return next((resource for resource in found if resource is not None), None)
+
+
+def labels_of(alert: Alert | AlertFacts, places: Places) -> dict[str, str]:
+    """The alert's own labels; where its resource is, unless they say so; and what it is, which nothing hides."""
+    found = dict(alert.labels)
+    resource = places.of(alert.platform, alert.labels)
+    if resource is not None:
+        for name in _PLACE:
+            value: str = getattr(resource, name)
+            if value:
+                found.setdefault(name, value)
+    return found | {
+        "kind": "alert",
+        "platform": alert.platform,
+        "component": alert.component,
+        "rule": alert.rule,
+        "title": alert.title,
+        "severity": alert.severity.value,
+    }

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from controlplane.eventlog.errors import ConcurrencyError
 from controlplane.eventlog.log import EventLog
-from controlplane.eventlog.projections import ALERTS, RECOMMENDATIONS
+from controlplane.eventlog.projections import ALERTS, RECOMMENDATIONS, SILENCES
 from controlplane.model.alerts import Acknowledgement, Alert, AlertState
 from controlplane.model.errors import ControlplaneError
 from controlplane.model.events import Draft, Event
@@ -16,8 +16,11 @@ from controlplane.model.payloads import (
     RecommendationExecuted,
     RecommendationRejected,
     RecommendationReopened,
+    SilenceCreated,
+    SilenceEnded,
 )
 from controlplane.model.recommendations import Recommendation, Status
+from controlplane.model.silences import Silence
 from controlplane.model.time import to_ms
 
 MAX_NOTE = 2_000
@@ -63,6 +66,30 @@ class Operator:
             return None
         payload = AcknowledgementWithdrawn(alert=alert_id, actor=actor)
         return self._append(f"alert:{alert_id}", payload, actor, now, version)
+
+    def silence(self, new: Silence) -> Event | None:
+        """Mute alerts for a while; ActionRefused where it would mute everything, is over already, or says no reason."""
+        if not new.reason.strip() or not new.author.strip():
+            raise ActionRefused("say why: a silence without a reason and an author helps nobody who comes after")
+        if max(len(new.reason), len(new.author)) > MAX_NOTE:
+            raise ActionRefused(f"the reason is longer than {MAX_NOTE} characters")
+        if new.ends_at <= max(new.starts_at, new.created_at):
+            raise ActionRefused("the silence would be over already; give it a later end")
+        if all(matcher.matches({}) for matcher in new.matchers):
+            raise ActionRefused("the silence would mute every alert; name at least one label with its value")
+        version = self._version(f"silence:{new.id}")
+        payload = SilenceCreated(silence=new)
+        return self._append(f"silence:{new.id}", payload, new.author, new.created_at, version)
+
+    def end_silence(self, name: str, *, actor: str, now: datetime) -> Event | None:
+        """End a silence before its time; None where it is over."""
+        version = self._version(f"silence:{name}")
+        row = self._log.row(SILENCES, name)
+        if row is None:
+            raise ActionRefused(f"there is no silence {name}")
+        if row.ends_at <= now:
+            return None
+        return self._append(f"silence:{name}", SilenceEnded(silence=name, actor=actor), actor, now, version)
 
     def approve(
         self, recommendation: str, *, actor: str, version: int | None = None, reason: str = "", now: datetime

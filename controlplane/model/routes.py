@@ -1,7 +1,7 @@
 """Who is told what: a tree of routes, alerts that mute others, and times of the week, as Alertmanager has them."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo
@@ -242,3 +242,29 @@ class Tree:
                 if not route.continue_:
                     break
         return found or [node]
+
+    def walk(self) -> Iterator[tuple[Route, Node, int]]:
+        """Every route with its node and depth, parents first."""
+        yield self.root, self._root, 0
+        yield from self._below(self._root, 1)
+
+    def _below(self, node: Node, depth: int) -> Iterator[tuple[Route, Node, int]]:
+        for route, child in self._children[node.key]:
+            yield route, child, depth
+            yield from self._below(child, depth + 1)
+
+    def explain(self, labels: Mapping[str, str]) -> Iterator[tuple[str, int]]:
+        """What `of` does with these labels, in words, each with its depth."""
+        yield "the root matches everything", 0
+        yield from self._explained(self._root, labels, 1)
+
+    def _explained(self, node: Node, labels: Mapping[str, str], depth: int) -> Iterator[tuple[str, int]]:
+        for route, child in self._children[node.key]:
+            failed = next((matcher for matcher in route.match if not matcher.matches(labels)), None)
+            if failed is not None:
+                yield f"route {child.path} doesn't match: {failed} with {labels.get(failed.label, '')!r}", depth
+                continue
+            yield f"route {child.path} matches", depth
+            yield from self._explained(child, labels, depth + 1)
+            if not route.continue_:
+                return

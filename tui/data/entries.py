@@ -189,17 +189,17 @@ def _told(event: Event, names: Names) -> Entry | None:
     if known is not None:
         subject, severity = known.title, known.severity
     more: dict[str, Any] = {"subject": subject, "severity": severity}
-    route = payload.route or "nobody"
+    channel = payload.channel or "nobody"
     match payload:
         case p.NotificationDelivered():
             action = "" if known is None else f", {known.action.value}"
-            return _entry(event, "TOLD", f"{route} in {payload.seconds:.1f} s{action}", names, **more)
+            return _entry(event, "TOLD", f"{channel} in {payload.seconds:.1f} s{action}", names, **more)
         case p.NotificationSuppressed():
-            return _entry(event, "NOT TOLD", f"{route}: {payload.reason}", names, **more)
+            return _entry(event, "NOT TOLD", f"{channel}: {payload.reason}", names, **more)
         case p.NotificationFailed():
-            said = f"{route}, attempt {payload.attempts}: {payload.error}"
+            said = f"{channel}, attempt {payload.attempts}: {payload.error}"
             return _entry(event, "NOT SENT", said, names, serious=True, **more)
-    said = f"{route} after {payload.attempts} attempts: {payload.error}"
+    said = f"{channel} after {payload.attempts} attempts: {payload.error}"
     return _entry(event, "GAVE UP", said, names, serious=True, **more)
 
 

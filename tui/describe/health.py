@@ -85,5 +85,5 @@ def message_lines(snapshot: Snapshot) -> Text:
     failed = [r for r in snapshot.deliveries if r.state in {DeliveryState.DEAD, DeliveryState.FAILED} and r.error]
     if failed:
         last = failed[-1]
-        text.append(f"\n{safe(last.route, 40)}: {safe(last.error, LINE)}", theme.DOUBT)
+        text.append(f"\n{safe(last.channel, 40)}: {safe(last.error, LINE)}", theme.DOUBT)
     return text

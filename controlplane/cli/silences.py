@@ -1,0 +1,192 @@
+"""`controlplane silence`: mute alerts for a while, with a name, a reason and an end."""
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from controlplane.cli.output import (
+    actor,
+    config_option,
+    console,
+    json_option,
+    moment,
+    pick,
+    print_json,
+    table,
+    tell,
+)
+from controlplane.cli.stores import event_log
+
+if TYPE_CHECKING:
+    from controlplane.eventlog.log import EventLog
+    from controlplane.model.alerts import Alert
+    from controlplane.model.silences import Silence
+
+_SHOWN = 12
+
+
+@click.group()
+def silence() -> None:
+    """Alerts that nobody is told of for a while."""
+
+
+@silence.command()
+@click.argument("matchers", nargs=-1, required=True)
+@click.option("--for", "length", required=True, help="How long, such as 2h or 30m.")
+@click.option("--reason", required=True, help="Why, for those who come after.")
+@click.option("--start", default=None, help="When it begins (ISO time in UTC); now, if left out.")
+@click.option("--maintenance", is_flag=True, help="It is planned work.")
+@click.option("--dry-run", is_flag=True, help="Only show what it would mute now.")
+@json_option
+@config_option
+def add(
+    *,
+    matchers: tuple[str, ...],
+    length: str,
+    reason: str,
+    start: str | None,
+    maintenance: bool,
+    dry_run: bool,
+    as_json: bool,
+    config: Any,
+) -> None:
+    """Mute alerts for which every matcher holds, such as platform=prism 'host=~"redis-.*"'.
+
+    Matchers see what routes see (docs/notifications.md). What would be muted now is shown; the end of what was told is
+    told in any case.
+    """
+    from controlplane.model.labels import short_hash
+    from controlplane.model.matchers import Matcher
+    from controlplane.model.silences import Silence
+    from controlplane.operator import ActionRefused, Operator
+
+    now, who = datetime.now(UTC), actor()
+    try:
+        wanted = tuple(Matcher.parse(text) for text in matchers)
+        begin, lasts = _instant(start, now), _duration(length)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    new = Silence(
+        id=short_hash("silence", who, now.isoformat(), *(str(one) for one in wanted)),
+        kind="maintenance" if maintenance else "silence",
+        matchers=wanted,
+        starts_at=begin,
+        ends_at=begin + lasts,
+        author=who,
+        reason=reason,
+        created_at=now,
+    )
+    with event_log(config) as (log, _):
+        muted = _matching(log, new)
+        if not dry_run:
+            try:
+                Operator(log).silence(new)
+            except ActionRefused as refused:
+                raise click.ClickException(str(refused)) from None
+    if as_json:
+        print_json({"silence": _document(new), "mutes_now": [alert.id for alert in muted], "changed": not dry_run})
+        return
+    would = "would mute" if dry_run or begin > now else "mutes"
+    what = ", ".join(str(one) for one in wanted)
+    tell(f"{new.kind} {new.id}: {what}; {moment(new.starts_at)} to {moment(new.ends_at)}")
+    tell(f"It {would} {len(muted)} of the alerts that fire now" + (":" if muted else "."))
+    for alert in muted[:_SHOWN]:
+        tell(f"  {alert.severity.value} {alert.summary}")
+    if len(muted) > _SHOWN:
+        tell(f"  … and {len(muted) - _SHOWN} more")
+
+
+@silence.command("list")
+@click.option("--all", "everything", is_flag=True, help="Those that are over, too.")
+@json_option
+@config_option
+def list_(*, everything: bool, as_json: bool, config: Any) -> None:
+    """Silences that hold or will hold, those that end first coming first."""
+    from controlplane.eventlog.projections import SILENCES
+
+    now = datetime.now(UTC)
+    with event_log(config) as (log, _):
+        found = [one for one in log.rows(SILENCES).values() if everything or one.ends_at > now]
+        matching = {one.id: len(_matching(log, one)) for one in found}
+    found.sort(key=lambda one: (one.ends_at, one.id))
+    if as_json:
+        print_json([_document(one) | {"matches_now": matching[one.id]} for one in found])
+        return
+    if not found:
+        tell("No silences.")
+        return
+    rows = [
+        (
+            one.kind,
+            ", ".join(str(matcher) for matcher in one.matchers),
+            moment(one.starts_at),
+            moment(one.ends_at),
+            str(matching[one.id]),
+            one.author,
+            one.reason,
+            one.id,
+        )
+        for one in found
+    ]
+    columns = ("Kind", "Matchers", "From", "Until", "Matches now", "By", "Why", "Id")
+    console().print(table("Silences", columns, rows, right=("Matches now",), whole=("From", "Until", "Id")))
+
+
+@silence.command()
+@click.argument("name")
+@json_option
+@config_option
+def end(*, name: str, as_json: bool, config: Any) -> None:
+    """End a silence before its time. The id, or enough of its beginning, is in `controlplane silence list`."""
+    from controlplane.eventlog.projections import SILENCES
+    from controlplane.operator import ActionRefused, Operator
+
+    with event_log(config) as (log, _):
+        chosen = pick(name, log.rows(SILENCES), "silence", "see `controlplane silence list --all`")
+        try:
+            done = Operator(log).end_silence(chosen, actor=actor(), now=datetime.now(UTC))
+        except ActionRefused as refused:
+            raise click.ClickException(str(refused)) from None
+    if as_json:
+        print_json({"silence": chosen, "changed": done is not None})
+    else:
+        tell(f"silence {chosen} ended" if done else f"silence {chosen} is over already")
+
+
+def _matching(log: "EventLog", one: "Silence") -> list["Alert"]:
+    """The alerts that fire now and that it matches, worst first."""
+    from controlplane.eventlog.projections import ALERTS, RESOURCES
+    from controlplane.model.alerts import AlertState
+    from controlplane.model.matchers import all_match
+    from controlplane.model.resources import Inventory
+    from controlplane.notify.incident import badness
+    from controlplane.notify.labels import Places, labels_of
+
+    places = Places(Inventory(resources=tuple(row.resource for row in log.rows(RESOURCES).values())))
+    found = [
+        alert
+        for alert in log.rows(ALERTS).values()
+        if alert.state is not AlertState.PENDING and all_match(one.matchers, labels_of(alert, places))
+    ]
+    return sorted(found, key=badness)
+
+
+def _document(one: "Silence") -> dict[str, Any]:
+    return one.model_dump(mode="json")
+
+
+def _instant(text: str | None, now: datetime) -> datetime:
+    if text is None:
+        return now
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a time; write one such as 2026-03-01T02:00:00Z") from None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def _duration(text: str) -> timedelta:
+    from controlplane.model.time import parse_duration
+
+    return parse_duration(text)

@@ -68,6 +68,7 @@ ANSWERS = {
     "catalyst-hybrid-storage-growth": "storage_growth",
     "datalyptica-storage-growth": "storage_growth",
     "datalyptica-object-growth-plan": "growth_plan",
+    "datalyptica-nfs-takeover": "active_standby",
     "absmach-storage-growth": "storage_growth",
     "absmach-ladder": "ladder",
     "prism-storage-growth": "storage_growth",
@@ -84,6 +85,12 @@ ANSWERS = {
     "catalyst-hybrid-vm-right-size": "right_size",
     "datalyptica-vm-right-size": "right_size",
     "absmach-node-right-size": "right_size",
+    "catalyst-host-reserve-servers": "reserve",
+    "catalyst-hybrid-host-reserve-hosts": "reserve",
+    "datalyptica-host-reserve-servers": "reserve",
+    "prism-zone-reserve-instances": "reserve",
+    "catalyst-region-failover": "region",
+    "prism-region-failover": "region",
 }
 
 

@@ -5,6 +5,7 @@ Every default that no source gives is this house's and says so; a pack overrides
 
 from typing import Any, Literal
 
+from controlplane.model.methods.active_standby import ActiveStandby
 from controlplane.model.methods.base import Bytes, Parameters, Step, parse_bytes
 from controlplane.model.methods.brokers import Brokers
 from controlplane.model.methods.failover import Load, Primary, Zone
@@ -21,6 +22,7 @@ from controlplane.model.methods.scaling import ConsumerLag, Placement, StorageGr
 
 __all__ = [
     "PARAMETERS",
+    "ActiveStandby",
     "Brokers",
     "Bytes",
     "ConsumerLag",
@@ -67,8 +69,8 @@ ScalingMethod = Literal[
 ScalingParameters = (
     ConsumerLag | Brokers | StorageGrowth | Placement | Fleet | Ladder | RightSize | Reserve | Replicas | GrowthPlan
 )
-FailoverMethod = Literal["primary", "zone", "standby", "region"]
-FailoverParameters = Primary | Zone | Standby | Region
+FailoverMethod = Literal["primary", "zone", "standby", "region", "active_standby"]
+FailoverParameters = Primary | Zone | Standby | Region | ActiveStandby
 
 PARAMETERS: dict[str, type[Parameters]] = {
     "consumer_lag": ConsumerLag,
@@ -81,6 +83,7 @@ PARAMETERS: dict[str, type[Parameters]] = {
     "reserve": Reserve,
     "replicas": Replicas,
     "growth_plan": GrowthPlan,
+    "active_standby": ActiveStandby,
     "primary": Primary,
     "zone": Zone,
     "region": Region,

@@ -3,18 +3,20 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 import click
 
 from controlplane.cli.output import config_option, console, finish, json_option, print_json, tell
 from controlplane.model.labels import printable
-from controlplane.model.readiness import Dying, Readiness
 
 if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
+    from controlplane.model.readiness import Dying, Readiness
+
+KINDS = ("primary", "cache", "broker", "zone", "region", "host")
 _WORDS = {True: "yes", False: "NO", None: "unknown"}
 _STYLES = {True: "#56B4E9", False: "bold #FF8A80", None: "#E69F00"}
 _COUNTED = ((False, "not ready"), (None, "unknown"), (True, "ready"))
@@ -28,9 +30,9 @@ _INDENT = 8
 @click.command()
 @config_option
 @click.option("--platform", metavar="NAME", help="This platform alone.")
-@click.option("--kind", type=click.Choice(get_args(Dying)), help="This kind of thing alone.")
+@click.option("--kind", type=click.Choice(KINDS), help="This kind of thing alone.")
 @json_option
-def failover(config: Path | None, platform: str | None, kind: Dying | None, *, as_json: bool) -> None:
+def failover(config: Path | None, platform: str | None, kind: "Dying | None", *, as_json: bool) -> None:
     """If it died now: who takes over, what is lost, how long it takes, and whether the others carry the load.
 
     As of the last tick, what isn't ready first, with what would make it ready. Exit 1 where something isn't ready.
@@ -39,7 +41,7 @@ def failover(config: Path | None, platform: str | None, kind: Dying | None, *, a
     from controlplane.cli.priced import load_books
     from controlplane.cli.rules.chosen import load
     from controlplane.cli.stores import event_log, warn_if_stale
-    from controlplane.readiness_report import report
+    from controlplane.readiness_report import NothingToAssess, report
 
     loaded = load(config)
     for problem in loaded.problems:
@@ -47,14 +49,17 @@ def failover(config: Path | None, platform: str | None, kind: Dying | None, *, a
     packs = sorted({placed.platform for placed in loaded.rules.rules})
     _known(platform, packs)
     with event_log(config) as (log, settings), console(stderr=True).status("looking it up"):
-        rows = report(
-            log,
-            bootstrap.open_store(settings),
-            loaded.rules,
-            load_books(settings, packs),
-            platforms=(platform,) if platform else (),
-            kinds=(kind,) if kind else (),
-        )
+        try:
+            rows = report(
+                log,
+                bootstrap.open_store(settings),
+                loaded.rules,
+                load_books(settings, packs),
+                platforms=(platform,) if platform else (),
+                kinds=(kind,) if kind else (),
+            )
+        except NothingToAssess as error:
+            raise click.ClickException(str(error)) from None
         warn_if_stale(log, settings)
     if as_json:
         print_json([row.model_dump(mode="json") for row in rows])
@@ -70,7 +75,7 @@ def _known(platform: str | None, packs: Sequence[str]) -> None:
         )
 
 
-def _show(rows: Sequence[Readiness]) -> None:
+def _show(rows: "Sequence[Readiness]") -> None:
     from rich.padding import Padding
     from rich.text import Text
 
@@ -109,7 +114,7 @@ def _line(width: int, *cells: "Text") -> "Table":
     return row
 
 
-def _alike(rows: Sequence[Readiness]) -> list[list[Readiness]]:
+def _alike(rows: "Sequence[Readiness]") -> "list[list[Readiness]]":
     """Rows that differ in nothing but the name of what dies and how full the others would be, together."""
     groups: dict[tuple[object, ...], list[Readiness]] = {}
     for row in rows:
@@ -123,12 +128,12 @@ def _steady(reason: str) -> str:
     return "".join(char for char in reason if not char.isdigit())
 
 
-def _cells(rows: Sequence[Readiness]) -> str:
+def _cells(rows: "Sequence[Readiness]") -> str:
     names = [printable(row.cell, 60) for row in rows]
     return ", ".join(names) if len(names) <= _LISTED else f"{names[0]} … {names[-1]} ({len(names)})"
 
 
-def _takers(rows: Sequence[Readiness]) -> "Text":
+def _takers(rows: "Sequence[Readiness]") -> "Text":
     from rich.text import Text
 
     names = {row.takes_over for row in rows}
@@ -144,7 +149,7 @@ def _time(seconds: float | None, target: float | None) -> str:
     return f"{'?' if seconds is None else told_seconds(seconds)}{goal}"
 
 
-def _lost(row: Readiness) -> str:
+def _lost(row: "Readiness") -> str:
     from controlplane.model.units import human
 
     if row.rpo_seconds is None and row.rpo_bytes is not None:
@@ -152,7 +157,7 @@ def _lost(row: Readiness) -> str:
     return _time(row.rpo_seconds, row.rpo_target)
 
 
-def _load(rows: Sequence[Readiness]) -> str:
+def _load(rows: "Sequence[Readiness]") -> str:
     loads = [row.load_after for row in rows if row.load_after is not None]
     if not loads:
         return "?"
@@ -160,6 +165,6 @@ def _load(rows: Sequence[Readiness]) -> str:
     return f"{worst * 100:.0f} %" if math.isfinite(worst) else "∞"
 
 
-def _summary(platform: str, rows: Sequence[Readiness]) -> str:
+def _summary(platform: str, rows: "Sequence[Readiness]") -> str:
     counts = [(sum(row.ready is state for row in rows), words) for state, words in _COUNTED]
     return f"{platform}: {', '.join(f'{count} {words}' for count, words in counts if count)}"

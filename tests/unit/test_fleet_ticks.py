@@ -1,0 +1,148 @@
+"""A fleet through whole ticks: a source that is away takes nothing away, and a restart forgets no cooldown."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from controlplane import bootstrap
+from controlplane.eventlog.projections import RECOMMENDATIONS
+from controlplane.model.payloads import AdviceFailed, RecommendationProposed
+from controlplane.model.recommendations import Status
+from controlplane.operator import Operator
+from controlplane.settings import InventoryFile, RecordedSource, Settings
+from controlplane.tick import ControlPlane, tick
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+STEP, MINUTE = timedelta(seconds=15), timedelta(minutes=1)
+MEMBERS = 12
+RULES = """
+platform: shop
+component: web
+signals:
+  - {name: cpu, unit: "1"}
+  - {name: memory, unit: "1"}
+rules:
+  - id: web-idle
+    kind: alert
+    title: More instances than are needed
+    signal: cpu
+    by: [group]
+    fold: avg
+    when: "< 0.4"
+    for: 1m
+    missing: {keep: 1h}
+    severity: info
+    summary: "{group} is {value:.0%} busy"
+    basis: house
+    rationale: a test
+  - id: web-size
+    kind: scaling
+    title: Instances for the load
+    on: [web-idle]
+    method: fleet
+    parameters:
+      metrics:
+        - {form: step, signal: cpu, below: 0.4, for: 1m, percent: 10, cooldown: 15m}
+        - {form: step, signal: memory, above: 0.85, percent: 10}
+    basis: house
+    rationale: a test
+"""
+INVENTORY = """
+resources:
+  - {id: "web-{n:02}", count: 12, zones: [a, b, c], kind: instance, role: web}
+"""
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Settings:
+    """Two sources: one has the CPU, the other the memory of every instance, both quiet for an hour."""
+    (tmp_path / "rules.yaml").write_text(RULES)
+    (tmp_path / "inventory.yaml").write_text(INVENTORY)
+    for signal in ("cpu", "memory"):
+        write(tmp_path / f"{signal}.parquet", signal, lambda _: 0.3)
+    sources = [
+        RecordedSource(name=name, type="recorded", path=tmp_path / f"{name}.parquet", lookback=timedelta(minutes=5))
+        for name in ("cpu", "memory")
+    ]
+    hosts = InventoryFile(name="hosts", type="inventory", platform="shop", path=tmp_path / "inventory.yaml")
+    return Settings(home=tmp_path, rules=(tmp_path / "rules.yaml",), sources=(*sources, hosts))
+
+
+def write(path: Path, signal: str, value: Callable[[int], float]) -> None:
+    rows = [
+        {
+            "ts": START + n * STEP,
+            "signal": signal,
+            "labels": f'{{"group":"web","host":"web-{host:02}"}}',
+            "value": value(n),
+        }
+        for n in range(241)
+        for host in range(1, MEMBERS + 1)
+    ]
+    pl.DataFrame(rows).write_parquet(path)
+
+
+def proposed(plane: ControlPlane) -> list[tuple[float, str, str]]:
+    """Minute, kind and new size of every recommendation that was made."""
+    return [
+        ((event.occurred_at - START) / MINUTE, one.proposal.kind, one.proposal.to)
+        for event in plane.log.read()
+        if isinstance(event.payload, RecommendationProposed)
+        for one in [event.payload.recommendation]
+    ]
+
+
+def reasons(plane: ControlPlane) -> list[str]:
+    return [event.payload.error for event in plane.log.read() if isinstance(event.payload, AdviceFailed)]
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_cooldown_survives_a_restart(shop: Settings, restarts: bool) -> None:
+    plane = bootstrap.control_plane(shop)
+    tick(plane, START + 5 * MINUTE)
+    (known,) = plane.log.rows(RECOMMENDATIONS).values()
+    assert (known.proposal.kind, known.proposal.to) == ("scale_in", "10 instances (a 4, b 3, c 3)")
+    done = START + 6 * MINUTE
+    Operator(plane.log).executed(known.id, actor="ada", reason="quiet", now=done)
+    for minute in range(7, 40, 2):
+        if restarts:
+            plane.log.close()
+            plane = bootstrap.control_plane(shop)
+        tick(plane, START + minute * MINUTE)
+    # Ten minutes after it was done it hasn't helped; asked again every five minutes, the first time after the 15.
+    (first, again) = proposed(plane)
+    assert first[1:] == ("scale_in", "10 instances (a 4, b 3, c 3)")
+    assert again[0] == pytest.approx(25)
+    assert any("cooldown 15m since 00:06:00 UTC" in reason for reason in reasons(plane))
+    states = {one.status for one in plane.log.rows(RECOMMENDATIONS).values()}
+    assert states == {Status.INEFFECTIVE, Status.PROPOSED}
+
+
+def test_a_source_that_is_away_takes_nothing_away(shop: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "memory.parquet"
+    good = path.read_bytes()
+    path.write_bytes(b"not parquet")
+    plane = bootstrap.control_plane(shop)
+    for minute in range(2, 21, 2):
+        tick(plane, START + minute * MINUTE)
+    assert proposed(plane) == []
+    assert reasons(plane)[0].startswith("nothing is taken away from web (12 → 10): memory has no data")
+    path.write_bytes(good)
+    for minute in range(22, 32, 2):
+        tick(plane, START + minute * MINUTE)
+    assert [kind for _, kind, _ in proposed(plane)] == ["scale_in"]
+
+
+def test_a_source_that_goes_away_later_takes_nothing_away(shop: Settings, tmp_path: Path) -> None:
+    write(tmp_path / "cpu.parquet", "cpu", lambda n: 0.3 if n > 60 else 0.5)
+    plane = bootstrap.control_plane(shop)
+    tick(plane, START + 5 * MINUTE)
+    (tmp_path / "memory.parquet").write_bytes(b"not parquet")
+    plane = bootstrap.control_plane(shop)
+    for minute in range(6, 30, 2):
+        tick(plane, START + minute * MINUTE)
+    assert proposed(plane) == []
+    assert any("memory has no data" in reason for reason in reasons(plane))

@@ -13,10 +13,10 @@ import yaml
 
 import alert_rules
 import fixtures
-from controlplane import failover, scaling
 from controlplane.costs import read_price_book
 from controlplane.documents import parse_document, read_document, validate
 from controlplane.frames import Samples
+from controlplane.history import History
 from controlplane.model.alerts import alert_id
 from controlplane.model.payloads import AlertFacts
 from controlplane.model.resources import Inventory
@@ -29,6 +29,7 @@ from controlplane.rules.files import is_rule_file, read_rule_texts, read_test_te
 from controlplane.rules.load import load_rules
 from controlplane.ruletests import RuleTests, run_tests
 from controlplane.telemetry.inventory_file import read_inventory
+from controlplane.tick.methods import METHODS
 from tests.servers import require_binary
 
 ROOT = Path(alert_rules.__file__).parent
@@ -69,6 +70,9 @@ ANSWERS = {
     "datalyptica-storage-growth": "storage_growth",
     "datalyptica-object-growth-plan": "growth_plan",
     "datalyptica-nfs-takeover": "active_standby",
+    "datalyptica-workers": "fleet",
+    "datalyptica-clickhouse-size": "fleet",
+    "datalyptica-kafka-size": "brokers",
     "absmach-storage-growth": "storage_growth",
     "absmach-ladder": "ladder",
     "prism-storage-growth": "storage_growth",
@@ -321,8 +325,8 @@ def test_the_answer_to_an_incident_is_of_the_right_kind_and_priced(answer: str, 
     )
     inventory = Inventory(resources=read_inventory(fixtures.path(alert.platform, "inventory.yaml"), alert.platform))
     book = read_price_book(fixtures.path(alert.platform, "prices.yaml"))
-    advise = scaling.advise if isinstance(placed.rule, ScalingRule) else failover.advise
-    proposal = advise(placed, facts, from_ms(fired["ts"]), evening(), inventory, book)
+    history = History(facts, evening(), from_ms(fired["ts"]))
+    proposal = METHODS[type(placed.rule.parameters)](history, placed.rule.parameters, inventory, book)
     assert proposal.kind == kind
     assert re.search(to, proposal.to), proposal.to
     assert proposal.cost.known

@@ -190,21 +190,27 @@ def _survivor_load(
     """Steps in which a member isn't measured or a cell is lost have no row."""
     found = [cells.LOADS.to_frame()]
     for name in method.of:
-        of = rows[name].with_columns(_label(method.by).alias("id"))
-        load = (
-            of.sort("source", "id", "labels").group_by("source", "id", "ts").agg(in_order(pl.col("value")).list.sum())
-        )
+        load = _by_member(rows[name], method.by, in_order(pl.col("value")).list.sum())
         found.append(load.with_columns(pl.lit(name).alias("signal")).select(cells.LOADS.names()))
     ups = cells.UPS.to_frame()
     if method.up is not None:
-        answers = rows[method.up].with_columns(_label(method.by).alias("id"))
-        ups = answers.group_by("source", "id", "ts").agg(pl.col("value").min()).select(cells.UPS.names())
+        ups = _by_member(rows[method.up], method.by, pl.col("value").min()).select(cells.UPS.names())
     who = cells.crew(resources, method.cell, method.roles)
     capacity = cells.capacities(who, method.of)
     made = cells.shares(cells.members(who, method.cell), capacity, pl.concat(found), ups, steps)
     told = cells.survivors(made).filter(pl.col("value").is_not_null(), pl.col("lost") == 0)
     labels = _object(**{method.cell: pl.col("cell"), "role": pl.col("role")})
     return told.select("source", labels.alias("labels"), "ts", "value")
+
+
+def _by_member(rows: pl.DataFrame, by: str, fold: pl.Expr) -> pl.DataFrame:
+    """source, id, ts and value of each member, folding its series where it has several."""
+    # Labels are read once a series, not once a sample.
+    series = rows.select(*SERIES).unique().with_columns(_label(by).alias("id"))
+    of = rows.join(series, on=SERIES)
+    if not series.select("source", "id").is_duplicated().any():
+        return of.drop("labels")
+    return of.sort("source", "id", "labels").group_by("source", "id", "ts").agg(fold)
 
 
 def _absent(

@@ -37,6 +37,7 @@ def _unpriced(document: Document, book: PriceBook) -> Iterator[Problem]:
         (("with_host", index), name) for index, name in enumerate(book.with_host)
     ]
     named += [(("standing", index, "price"), entry.price) for index, entry in enumerate(book.standing)]
+    named += [(("breaches", index, "price"), entry.price) for index, entry in enumerate(book.breaches)]
     for number, offer in enumerate(book.offers):
         at = ("offers", number)
         named += [((*at, "takes", index, "price"), entry.price) for index, entry in enumerate(offer.takes)]

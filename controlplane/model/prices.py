@@ -82,6 +82,16 @@ class Offer(Model):
     """Scopes that its prices include, such as power in a cloud."""
 
 
+class Breach(Model):
+    """What a broken promise (an SLA, a contract) costs while an alert fires."""
+
+    rule: RuleId
+    """The alert rule."""
+    price: Name
+    """By the hour, month or year while it lasts, or once."""
+    quantity: Annotated[Money, Field(gt=0)] = Decimal(1)
+
+
 class PriceBook(Model):
     """The prices of a platform, each with the place it was taken from."""
 
@@ -93,6 +103,7 @@ class PriceBook(Model):
     with_host: tuple[Name, ...] = ()
     """Prices that are in that of the host: a resource on a host of the inventory costs nothing more."""
     standing: tuple[Standing, ...] = ()
+    breaches: tuple[Breach, ...] = ()
     offers: tuple[Offer, ...] = ()
     also: tuple[RuleId, ...] = ()
     """Packs whose books offer the same platform in other ways."""

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import polars as pl
 
+from controlplane.costs.breach import breached
 from controlplane.frames import Samples
 from controlplane.history import History
 from controlplane.model.alerts import Alert, AlertState
@@ -193,7 +194,8 @@ class Adviser:
             # A defect in advice must never cost the page it belongs to.
             _log.exception("advice of rule %s failed", placed.id)
             raise AdviceError(f"a defect of the control plane: {type(error).__name__}: {error}") from error
-        return proposal.model_copy(update={"why": proposal.why + _tried(placed.id, facts.alert, decided)})
+        cost = breached(proposal.cost, facts.rule, book)
+        return proposal.model_copy(update={"cost": cost, "why": proposal.why + _tried(placed.id, facts.alert, decided)})
 
     def _decided(self, platform: str, at: datetime) -> tuple[Recommendation, ...]:
         found = [one for one in self._known.values() if one.platform == platform and remembered(one, at)]

@@ -19,6 +19,7 @@ MONEY = re.compile(r"-?\d+(\.\d+)?")
 
 Money, Maybe, Text, Number, Flag, When, Span = "money", "money?", "text", "number", "flag", "when", "span"
 PRICE_SOURCE = {"document": Text, "section": Text, "quote": Text, "date": Text}
+TOTALS = ("per_month", "per_month_reserved", "per_year", "per_year_reserved", "one_off")
 AMOUNT = {"amount": Maybe, "bound": Text}
 SHAPE: dict[str, Any] = {
     "id": Text,

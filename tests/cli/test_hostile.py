@@ -10,10 +10,17 @@ import pytest
 from controlplane.cli.output import console, pick, print_json, table, tell
 from controlplane.eventlog.log import EventLog
 from controlplane.model.alerts import Acknowledgement, Reading
-from controlplane.model.payloads import AlertAcknowledged, AlertFired, RecommendationProposed, SourceFailed
+from controlplane.model.payloads import (
+    AdviceFailed,
+    AlertAcknowledged,
+    AlertFired,
+    RecommendationProposed,
+    SourceFailed,
+)
 from controlplane.model.recommendations import (
     CostLine,
     Evidence,
+    PlanStep,
     PriceSource,
     Rejected,
     Stage,
@@ -80,6 +87,7 @@ def filled(home: Path, texts: list[str]) -> list[str]:
                 "cost": total((line,), text),
                 "survives": (Survival(loss=text, ok=None, reason=text),),
                 "commands": (text,),
+                "plan": (PlanStep(do=text, before=(text,), commands=(text,)),) if number % 2 else (),
                 "revert": (text,),
                 "evidence": (Evidence(signal=text, labels={"a": text}, value=1, unit="1", at=START, reference=text),),
                 "rejected": (Rejected(option=text, reason=text),),
@@ -88,6 +96,8 @@ def filled(home: Path, texts: list[str]) -> list[str]:
         hostile = plain.model_copy(update={"proposal": proposal, "reason": text, "decided_by": text})
         given = Acknowledgement(actor=text, at=START, note=text)
         drafts.append(draft(RecommendationProposed(recommendation=hostile), stream=f"recommendation:{name}"))
+        failed = AdviceFailed(rule=f"r{number}", alert=name, error=text)
+        drafts.append(draft(failed, stream=f"advice:{name}"))
         acknowledged = AlertAcknowledged(alert=name, episode=episodes[name], acknowledgement=given)
         drafts.append(draft(acknowledged, stream=f"alert:{name}"))
     log.append(drafts, recorded_at=START, readings=readings)

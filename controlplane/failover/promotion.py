@@ -20,7 +20,7 @@ def promotion(cluster: Cluster, best: Member, p: Primary, values: dict[str, str]
     return (
         PlanStep(do="Look at the cluster once more", commands=looks),
         PlanStep(
-            do=f"Fence {lost}, so that it can't come back as a second primary: stop its Patroni, or cut its power or link",
+            do=f"Fence {lost}: stop its Patroni, or cut its power or link; it must not come back as a second primary",
             before=(f"no member is the leader, and {lost} takes no writes",),
         ),
         PlanStep(

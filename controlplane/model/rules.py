@@ -173,6 +173,10 @@ class FailoverRule(RuleBase):
 
     kind: Literal["failover"]
     on: tuple[RuleId, ...] = Field(min_length=1)
+    where: dict[LabelName, str] = Field(default_factory=dict)
+    """Only alerts with exactly these labels."""
+    of: dict[Literal["id", "kind", "role", "cluster", "zone", "region", "host"], str] = Field(default_factory=dict)
+    """Only alerts with a label that names a resource whose fields have exactly these values."""
     method: FailoverMethod
     parameters: FailoverParameters = Field(default_factory=dict, validate_default=True)
     """The model of the method; its keys are in `controlplane.model.methods`."""

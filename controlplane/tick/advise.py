@@ -89,7 +89,7 @@ class Adviser:
 
     def _about(self, placed: Placed, facts: AlertFacts) -> bool:
         """Whether the alert is one that the rule has an answer for."""
-        if not isinstance(placed.rule, ScalingRule):
+        if not isinstance(placed.rule, ScalingRule | FailoverRule):
             return True
         where, of, labels = placed.rule.where, placed.rule.of, facts.labels
         if any(labels.get(name) != value for name, value in where.items()):

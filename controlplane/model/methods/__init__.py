@@ -13,7 +13,7 @@ from controlplane.model.methods.fleet import Fleet
 from controlplane.model.methods.growth_plan import GrowthPlan
 from controlplane.model.methods.ladder import Ladder
 from controlplane.model.methods.member_load import MemberLoad
-from controlplane.model.methods.readiness import Standby
+from controlplane.model.methods.readiness import Broker, Cache, Standby
 from controlplane.model.methods.region import Measured, Region, Target, Tier
 from controlplane.model.methods.replicas import Replicas
 from controlplane.model.methods.reserve import Lag, Reserve
@@ -23,8 +23,10 @@ from controlplane.model.methods.scaling import ConsumerLag, Placement, StorageGr
 __all__ = [
     "PARAMETERS",
     "ActiveStandby",
+    "Broker",
     "Brokers",
     "Bytes",
+    "Cache",
     "ConsumerLag",
     "FailoverMethod",
     "FailoverParameters",
@@ -69,8 +71,8 @@ ScalingMethod = Literal[
 ScalingParameters = (
     ConsumerLag | Brokers | StorageGrowth | Placement | Fleet | Ladder | RightSize | Reserve | Replicas | GrowthPlan
 )
-FailoverMethod = Literal["primary", "zone", "standby", "region", "active_standby"]
-FailoverParameters = Primary | Zone | Standby | Region | ActiveStandby
+FailoverMethod = Literal["primary", "zone", "standby", "region", "active_standby", "cache", "broker"]
+FailoverParameters = Primary | Zone | Standby | Region | ActiveStandby | Cache | Broker
 
 PARAMETERS: dict[str, type[Parameters]] = {
     "consumer_lag": ConsumerLag,
@@ -88,6 +90,8 @@ PARAMETERS: dict[str, type[Parameters]] = {
     "zone": Zone,
     "region": Region,
     "standby": Standby,
+    "cache": Cache,
+    "broker": Broker,
 }
 """Method → the model of its parameters."""
 

@@ -1,0 +1,149 @@
+"""The members of a cache with replicas, and what its Sentinels see and can do."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from controlplane.model.errors import AdviceError
+from controlplane.model.labels import printable
+from controlplane.model.methods import Cache
+from controlplane.model.resources import Inventory, Resource
+from controlplane.readiness.caches import judged
+from controlplane.readiness.databases import names_of
+
+OFFSET, PRIORITY, UP = "redis.replication.offset", "redis.replica.priority", "redis.sentinel.primary.up"
+SENTINEL = (
+    "redis.sentinel.replicas.ok",
+    "redis.sentinel.sentinels.ok",
+    "redis.sentinel.sentinels.known",
+    "redis.sentinel.quorum",
+)
+_PRIORITY = 100.0
+"""Redis' default (replica-priority)."""
+
+
+@dataclass(frozen=True, slots=True)
+class CacheMember:
+    """A member of the cache; what isn't measured is None."""
+
+    resource: Resource
+    replica: bool
+    reachable: bool
+    offset: float | None
+    """Last known position in the stream of writes, in bytes."""
+    priority: float | None
+    """Smaller comes first, 0 = never."""
+
+    @property
+    def shown(self) -> str:
+        """Its name, safe to print."""
+        return printable(self.resource.id, 80)
+
+    @property
+    def host(self) -> str:
+        """Where it answers."""
+        return self.resource.host or self.resource.id
+
+    @property
+    def refused(self) -> str:
+        """Why Sentinel wouldn't promote it; '' where it would."""
+        if self.priority == 0:
+            return "its priority 0 excludes it"
+        return "" if self.reachable else "it isn't heard of"
+
+
+@dataclass(frozen=True, slots=True)
+class Sentinels:
+    """What Sentinel sees."""
+
+    replicas: int
+    answering: int
+    known: int
+    quorum: int
+    needed: int
+
+    @property
+    def acts(self) -> bool:
+        """Whether it can decide on a failover and agree on it."""
+        return self.answering >= self.needed
+
+    @property
+    def told(self) -> str:
+        """For people."""
+        return f"{self.answering} of {self.known} Sentinels answer, {self.needed} are needed (quorum {self.quorum})"
+
+
+def members(
+    resources: Sequence[Resource], offsets: pl.DataFrame, priorities: pl.DataFrame, at_ms: int, p: Cache
+) -> tuple[CacheMember, ...]:
+    """Of one cache, from host, ts and value of both signals in order of time; replicas are those with a priority.
+
+    Who died keeps its last position. A priority that is older than the newest position was that of a replica which has
+    become the primary.
+    """
+    names = names_of(resources)
+    last_offset, last_priority = _last(offsets, names), _last(priorities, names)
+    found = []
+    for one in resources:
+        at, offset = last_offset.get(one.id, (None, None))
+        then, priority = last_priority.get(one.id, (None, None))
+        seen = max((ts for ts in (at, then) if ts is not None), default=None)
+        replica = then is not None and (at is None or then >= at)
+        reachable = seen is not None and at_ms - seen <= p.reachable_within.total_seconds() * 1000
+        found.append(CacheMember(one, replica, reachable, offset, priority if replica else None))
+    return tuple(found)
+
+
+def primary_of(found: Sequence[CacheMember]) -> CacheMember | None:
+    """Who isn't a replica: the one with a position, else the only one without a sample, else the inventory's word."""
+    writes = [one for one in found if not one.replica and one.offset is not None]
+    silent = [one for one in found if not one.replica]
+    for pool in (writes, silent):
+        if len(pool) == 1:
+            return pool[0]
+    stated = [one for one in silent if one.resource.attributes.get("started_as") == "primary"]
+    return stated[0] if len(stated) == 1 else None
+
+
+def ranked(found: Sequence[CacheMember]) -> list[CacheMember]:
+    """Replicas that may be promoted, in Sentinel's order: priority, then the furthest, then the name."""
+    able = [one for one in found if one.replica and not one.refused]
+
+    def rank(one: CacheMember) -> tuple[float, float, str]:
+        return (_PRIORITY if one.priority is None else one.priority, -(one.offset or 0.0), one.resource.id)
+
+    return sorted(able, key=rank)
+
+
+def sentinels(newest: dict[str, float | None]) -> Sentinels | None:
+    """From the newest value of each signal in SENTINEL; None where one isn't measured."""
+    values = [newest.get(signal) for signal in SENTINEL]
+    if any(value is None for value in values):
+        return None
+    rows = {
+        signal: pl.DataFrame(
+            {"source": [""], "cluster": [""], "ts": [0], "value": [value]},
+            schema={"source": pl.String, "cluster": pl.String, "ts": pl.Int64, "value": pl.Float64},
+        )
+        for signal, value in zip(SENTINEL, values, strict=True)
+    }
+    row = judged(rows, SENTINEL).row(0, named=True)
+    return Sentinels(*(int(row[name]) for name in ("replicas", "sentinels", "known", "quorum", "needed")))
+
+
+def of_cluster(inventory: Inventory, platform: str, cluster: str, p: Cache) -> tuple[Resource, ...]:
+    """The members in the inventory; AdviceError where there is none."""
+    found = tuple(one for one in inventory.of(platform, cluster=cluster) if p.role is None or one.role == p.role)
+    if not found:
+        role = f" and role {p.role}" if p.role else ""
+        raise AdviceError(
+            f"the inventory has no resource with cluster {printable(cluster, 80)}{role}, so nobody can be named"
+        )
+    return found
+
+
+def _last(rows: pl.DataFrame, names: dict[str, str]) -> dict[str, tuple[int, float]]:
+    known = rows.filter(pl.col("host").is_in(list(names))).with_columns(pl.col("host").replace(names))
+    newest = known.sort("ts", "value").group_by("host", maintain_order=True).last()
+    return {host: (ts, value) for host, ts, value in newest.select("host", "ts", "value").iter_rows()}

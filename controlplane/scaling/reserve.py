@@ -128,10 +128,16 @@ def _proposal(
         else f"The loss of a {cell} of {role} can't be made bearable with more of them"
         if found.raw
         else f"The loss of a {cell} of {role} is bearable",
-        from_=f"{many(now.count, 'instance')}, {_percent(before)} after the loss of the worst {cell}",
+        from_=f"{many(now.count, 'instance')}, "
+        + (f"{_percent(before)} after the loss of the worst {cell}" if math.isfinite(before) else f"in one {cell}"),
         to=f"{many(total_after, 'instance')}{where}, {_percent(after)}" if count else f"{many(now.count, 'instance')}",
-        why=f"If one {cell} is lost, the others of {role} carry {_percent(before)} of what they can by {signal}; "
-        f"{_percent(p.limit)} is the limit. {many(found.raw, 'instance')} more would do"
+        why=(
+            f"If one {cell} is lost, the others of {role} carry {_percent(before)} of what they can by {signal}; "
+            f"{_percent(p.limit)} is the limit. "
+            if math.isfinite(before)
+            else f"All of {role} is in one {cell}: when it is lost, none is left. "
+        )
+        + f"{many(found.raw, 'more instance')} would do"
         + (f"; {holds} holds the number." if holds else "."),
         inputs=_inputs(p, now),
         stages=(
@@ -150,7 +156,7 @@ def _proposal(
             Stage(name="clamped", value=count, limit=holds, reason=f"{now.count} serve already"),
         ),
         cost=total((_line(p, now, count, who, prices),), _do_nothing(p, now, before)),
-        gain=f"load after the loss of a {cell} {_percent(before)} → {_percent(after)}",
+        gain=f"load after the loss of a {cell}: {_percent(before)} → {_percent(after)}",
         survives=_survives(p, now, found),
         time_to_effect=p.time_to_effect,
         commands=tuple(fill(argv, values) for argv in p.commands),
@@ -161,7 +167,7 @@ def _proposal(
 
 
 def _percent(share: float) -> str:
-    return f"{share * 100:,.4g} %" if math.isfinite(share) else "more than all"
+    return f"{share * 100:,.4g} %" if math.isfinite(share) else "nobody left"
 
 
 def _where(found: Added) -> str:
@@ -240,7 +246,7 @@ def _evidence(history: History, p: Reserve, now: Fleet, before: float, worst: st
                 unit="1",
                 at=history.at,
                 limit=f"> {p.limit:g} after a loss" if signal == worst else None,
-                verdict=f"of what all can carry; {_percent(before)} after the loss of the worst {p.cell}"
+                verdict=f"of what all can carry; after the loss of the worst {p.cell}: {_percent(before)}"
                 if signal == worst
                 else "of what all can carry",
                 reference=reference,

@@ -92,6 +92,19 @@ def test_the_alert_comes_with_its_advice_before_anything_is_lost(run: Run, here:
     assert (advice["kind"], advice["target"]) == ("scale_out", "group web")
 
 
+def test_one_zone_alone_is_an_alert_whose_value_is_infinite(run: Run, here: Path) -> None:
+    ticked(run, here, 0.1, "aa")
+    (alert,) = run("alerts", "--json").json
+    assert alert["value"] == "Infinity"
+    (row,) = run("failover", "--json").json
+    assert (row["ready"], row["takes_over"], row["mode"], row["load_after"]) == (False, "", "none", "Infinity")
+    text = run("failover").out
+    assert "nobody" in text
+    assert "∞" in text
+    assert run("events", "verify").code == 0
+    assert run("recommendations", "--json").json == []
+
+
 def test_the_text_says_what_why_and_what_helps(run: Run, here: Path) -> None:
     ticked(run, here, 0.7)
     done = run("failover")

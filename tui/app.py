@@ -15,7 +15,7 @@ from textual.screen import Screen
 
 from controlplane.model.errors import ControlplaneError
 from tui.commands import DONE, OF_ALERTS, Actions, Command, Kind, Target, question, refusal, superseded
-from tui.data import Log, Snapshot, SnapshotReader, utc_now
+from tui.data import Log, Rulebook, Rules, Snapshot, SnapshotReader, utc_now
 from tui.screens.acknowledgements import AcknowledgementsScreen
 from tui.screens.alerts import AlertsScreen
 from tui.screens.audit import AuditScreen
@@ -81,6 +81,7 @@ class ControlplaneApp(App[None], inherit_bindings=False):
         actor: str | None = None,
         clock: Callable[[], datetime] = utc_now,
         command_clock: Callable[[], datetime] | None = None,
+        rules: Callable[[], Rules] | None = None,
     ) -> None:
         super().__init__()
         self.register_theme(THEME)
@@ -89,6 +90,8 @@ class ControlplaneApp(App[None], inherit_bindings=False):
         self.reader, self.actions, self.read_only, self.clock = reader, actions, read_only, clock
         self.command_clock = command_clock or clock
         """What dates the commands; another one where `clock` stands still."""
+        self.book = Rulebook(rules)
+        """What the rules say, read when an alert is opened."""
         self.actor = actor or getpass.getuser()
         self.snapshot = Snapshot(environment)
         self.delivered = False
@@ -266,6 +269,7 @@ def run(
     read_only: bool = False,
     actor: str | None = None,
     as_of: datetime | None = None,
+    rules: Callable[[], Rules] | None = None,
 ) -> int:
     """Open the terminal on an event log (or on a function that opens one) until the operator quits; the exit code.
 
@@ -280,6 +284,7 @@ def run(
         actor=actor,
         clock=utc_now if as_of is None else lambda: as_of,
         command_clock=utc_now if as_of is None else lambda: as_of + (utc_now() - began),
+        rules=rules,
     )
     gc.collect()
     gc.freeze()  # what is loaded by now stays; passing over it again and again would be felt while typing

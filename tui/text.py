@@ -1,7 +1,7 @@
 """Short texts for lines and cells: printable, cut to a width in cells, numbers with their unit."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 
@@ -14,6 +14,7 @@ from controlplane.model.recommendations import Cost, Recommendation
 from controlplane.model.time import human_duration
 from controlplane.model.units import human, is_state
 
+_BLOCKS = "▁▂▃▄▅▆▇█"
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 safe = lru_cache(maxsize=16_384)(printable)
@@ -98,3 +99,19 @@ def advice_line(recommendation: Recommendation) -> str:
 def kind(recommendation: Recommendation) -> str:
     """The kind of a recommendation as shown: `SCALE OUT`."""
     return recommendation.proposal.kind.replace("_", " ").upper()
+
+
+def spark(history: Sequence[tuple[int, float | None]], width: int) -> str:
+    """The known past in at most `width` blocks, each the mean of its share, a gap a blank; empty below two values."""
+    count = min(width, len(history))
+    shares: list[float | None] = []
+    for bar in range(count):
+        part = history[bar * len(history) // count : (bar + 1) * len(history) // count]
+        known = [value for _, value in part if value is not None and math.isfinite(value)]
+        shares.append(sum(known) / len(known) if known else None)
+    values = [value for value in shares if value is not None]
+    if len(values) < 2:
+        return ""
+    low, high = min(values), max(values)
+    scale = (len(_BLOCKS) - 1) / ((high - low) or 1)
+    return "".join(" " if value is None else _BLOCKS[int((value - low) * scale)] for value in shares)

@@ -27,7 +27,28 @@ HEADING = Style(color=ACCENT, bold=True)
 OK = Style(color=GOOD)
 BAD = Style(color=SEVERITY_COLOUR[Severity.CRITICAL], bold=True)
 HERE = Style(color=FOREGROUND, bold=True, reverse=True)
+CHART = Style(color=BRIGHT)
 DOUBT = Style(color=SEVERITY_COLOUR[Severity.WARNING], bold=True)
+
+
+def name() -> str:
+    """The name of the theme in force."""
+    return THEME.name
+
+
+def dark() -> bool:
+    """Whether the theme in force is a dark one."""
+    return THEME.dark
+
+
+def chart() -> str:
+    """Colour of a line in a chart."""
+    return BRIGHT
+
+
+def limit() -> str:
+    """Colour of a threshold in a chart."""
+    return SEVERITY_COLOUR[Severity.WARNING]
 
 
 def severity_style(severity: Severity, *, calling: bool = False) -> Style:

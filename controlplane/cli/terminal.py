@@ -21,7 +21,17 @@ def tui(*, read_only: bool, config: Any) -> None:
 
 def open_terminal(log: Any, settings: Any, *, read_only: bool = False, as_of: datetime | None = None) -> None:
     """Run the terminal on a log until it is left; `as_of` freezes its clock, as for a recording."""
+    from controlplane import bootstrap
     from controlplane.operator import Operator
     from tui.app import run
+    from tui.data import rule_facts
 
-    run(log, Operator(log), environment=settings.environment, actor=actor(), read_only=read_only, as_of=as_of)
+    run(
+        log,
+        Operator(log),
+        environment=settings.environment,
+        actor=actor(),
+        read_only=read_only,
+        as_of=as_of,
+        rules=lambda: rule_facts(bootstrap.load_rule_set(settings).rules.rules),
+    )

@@ -78,6 +78,11 @@ def painted(widget: Widget) -> str:
     return "\n".join(strip.text for strip in widget.render_lines(Region(0, 0, width, height)))
 
 
+def painted_all(widget: Widget) -> str:
+    """What the texts and charts below a widget show, also where they are scrolled out of sight."""
+    return "\n".join(painted(child) for child in widget.walk_children(Widget) if child.display and not child.children)
+
+
 def screen_text(app: ControlplaneApp) -> str:
     """The whole screen as lines of text."""
     width, height = app.size

@@ -13,7 +13,7 @@ from controlplane.eventlog.log import EventLog
 from controlplane.model.errors import ControlplaneError
 from controlplane.model.rules import Severity
 from tests.tui import sample
-from tests.tui.driving import Clock, alerts, notices, painted, ready, renew, screen_text, terminal, until
+from tests.tui.driving import Clock, alerts, notices, painted, painted_all, ready, renew, screen_text, terminal, until
 from tests.tui.sample import NOW
 from tests.tui.test_data import Counting
 from tui.app import SCREENS, ControlplaneApp
@@ -341,28 +341,34 @@ async def test_tab_goes_through_the_panes_and_moving_scrolls_the_one_in_focus(lo
 
 async def test_the_detail_tells_everything_of_the_recommendation(log: EventLog) -> None:
     app = terminal(log)
-    async with app.run_test(size=(120, 90)) as pilot:
+    async with app.run_test(size=(170, 90)) as pilot:
         await ready(pilot)
         await pilot.press("j", "enter")
         await pilot.pause()
-        text = screen_text(app)
+        await until(lambda: "Around it" in screen_text(app), "the story")
+        text = painted_all(app.screen.query_one("#detail"))
     for part in (
-        "412,000 > 100,000 messages · read 5s ago · firing 2m 12s",
-        "SCALE OUT  consumer group billing  v1 2m ago · expires in 3h 40m",
+        "412,000 > 100,000 messages",
+        "read 5s ago",
+        "SCALE OUT  consumer group billing  v1 2m ago",
+        "expires in 3h 40m",
         "6 consumers  →  10 consumers",
-        "+$496.40 a month · reserved +$312 · one-off $0",
-        "limited by +4 per 5m: no more than 4 consumers at once",
+        "+$496.40",
+        "limited by +4 per 5m:",
         "yes one consumer: 9 of 10",
         "NO  zone eu1-b: 6 consumers would be left",
-        "?   broker kafka-2: the replication factor of orders is not known",
+        "?   broker kafka-2: the replication factor of orders",
         "2 of 3 inputs measured",
         "contradicts the broker's own count by 8 %",
-        "kafka.partition.replicas missing  9m ago",
-        "$ kubectl -n billing scale deployment/billing-consumer --replicas=6",
-        "14 consumers: orders has 12 partitions",
+        "$ kubectl -n billing scale deployment/billing-consumer",
+        "14 consumers orders has 12 partitions",
         "consumer_group=billing  topic=orders",
         "kafka-consumer-lag",
         "100k messages",
+        "rises by",
+        "not while it rises",
+        "FIRING",
+        "kafka-consumer-groups.sh --bootstrap-server",
     ):
         assert part in text, part
 

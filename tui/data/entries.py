@@ -46,6 +46,7 @@ _TOLD: tuple[type[Model], ...] = (
     p.NotificationSuppressed,
 )
 _PEOPLE: tuple[type[Model], ...] = (p.AlertAcknowledged, p.AcknowledgementWithdrawn, *_DECISIONS)
+_SILENCES: tuple[type[Model], ...] = (p.SilenceCreated, p.SilenceEnded)
 _HEALTH: tuple[type[Model], ...] = (
     p.SourceFailed,
     p.SourceRecovered,
@@ -60,9 +61,9 @@ def _types(models: Iterable[type[Model]]) -> frozenset[str]:
     return frozenset(model.model_fields["type"].default for model in models)
 
 
-TIMELINE = _types((*_ALERTS, *_ADVICE, *_TOLD, *_PEOPLE, *_HEALTH))
+TIMELINE = _types((*_ALERTS, *_ADVICE, *_TOLD, *_PEOPLE, *_SILENCES, *_HEALTH))
 """Types of the events that the timeline shows."""
-AUDIT = _types((*_PEOPLE, p.RuleSetActivated, p.TelemetrySetAside, p.NotificationDeadLettered))
+AUDIT = _types((*_PEOPLE, *_SILENCES, p.RuleSetActivated, p.TelemetrySetAside, p.NotificationDeadLettered))
 """Types of what people did, and of what somebody has to know who asks later."""
 
 _NAMED: dict[type[Model], str] = {
@@ -114,6 +115,8 @@ def _tell(event: Event, names: Names) -> Entry | None:
         return _entry(event, "ACK" if taken else "UNDO ACK", said, names, alert=payload.alert)
     if kind in _ADVICE or kind in _DECISIONS:
         return _advised(event, names)
+    if kind in _SILENCES:
+        return _silence(event, names)
     if kind in _TOLD:
         return _told(event, names)
     return _health(event)
@@ -179,6 +182,16 @@ def _advised(event: Event, names: Names) -> Entry:
         advice=found.id,
         serious=isinstance(payload, p.RecommendationIneffective),
     )
+
+
+def _silence(event: Event, names: Names) -> Entry:
+    payload: Any = event.payload
+    if isinstance(payload, p.SilenceEnded):
+        return _entry(event, "UNSILENCE", "ended before its time", names, subject=payload.silence)
+    made = payload.silence
+    what = "SILENCE" if made.kind == "silence" else "MAINTAIN"
+    said = f"until {made.ends_at:%Y-%m-%d %H:%MZ}: {made.reason}"
+    return _entry(event, what, said, names, subject=" ".join(map(str, made.matchers)))
 
 
 def _told(event: Event, names: Names) -> Entry | None:

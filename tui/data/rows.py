@@ -7,6 +7,7 @@ from controlplane.model.alerts import Acknowledgement, Alert, AlertState
 from controlplane.model.errors import ControlplaneError
 from controlplane.model.recommendations import Recommendation, Status
 from controlplane.model.rules import Severity
+from controlplane.model.silences import Silence
 from tui.data.log import History, Measured
 
 _RANK = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
@@ -198,29 +199,49 @@ class AdviceRow:
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """Something that keeps people from being paged: an acknowledgement."""
+    """Something that keeps people from being paged: an acknowledgement, a silence or a maintenance window."""
 
     id: str
     kind: str
-    """`ack`."""
+    """`ack`, `silence` or `maintenance`."""
     actor: str
     at: datetime
+    """When it began, or will."""
     note: str
-    until: datetime | None
+    what: str
+    """The alert's title, or the matchers of a silence."""
+    until: datetime | None = None
     """When it ends by itself; None = with its alert."""
-    row: Row
-    text: str
-    newest: float
+    row: Row | None = None
+    """The alert that is acknowledged."""
+    text: str = ""
 
     @classmethod
     def taken(cls, row: Row, given: Acknowledgement) -> "Holding":
         """The row of an acknowledgement."""
         text = _folded([row.text, given.actor, given.note])
-        return cls(f"ack:{row.id}", "ack", given.actor, given.at, given.note, None, row, text, -given.at.timestamp())
+        return cls(f"ack:{row.id}", "ack", given.actor, given.at, given.note, row.alert.title, None, row, text)
+
+    @classmethod
+    def muted(cls, silence: Silence) -> "Holding":
+        """The row of a silence or maintenance window."""
+        what = " ".join(str(matcher) for matcher in silence.matchers)
+        text = _folded([what, silence.author, silence.reason, silence.kind])
+        name, begin, end = f"silence:{silence.id}", silence.starts_at, silence.ends_at
+        return cls(name, silence.kind, silence.author, begin, silence.reason, what, end, None, text)
+
+    @property
+    def newest(self) -> float:
+        """Sorts the newest first."""
+        return -self.at.timestamp()
 
     def words(self, key: str) -> tuple[str, ...]:
         """What a filter word with this key is compared with."""
-        return (self.kind,) if key == "kind" else self.row.words(key)
+        if key == "kind":
+            return (self.kind,)
+        if key == "owner":
+            return (self.actor,)
+        return () if self.row is None else self.row.words(key)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """One immutable picture of everything at a position of the log, joined from the projections."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -9,6 +9,7 @@ from controlplane.model.alerts import Alert, AlertState
 from controlplane.model.payloads import RuleSetActivated, TickCompleted
 from controlplane.model.recommendations import Recommendation
 from controlplane.model.rules import Severity
+from controlplane.model.silences import Silence
 from controlplane.model.views import DeliveryRecord, RuleHealth, SourceHealth, Unadvised
 from tui.data.log import Measured
 from tui.data.rows import AdviceRow, Entry, Holding, Row
@@ -28,7 +29,7 @@ class Snapshot:
     rows: tuple[Row, ...] = ()
     advice: tuple[AdviceRow, ...] = ()
     holdings: tuple[Holding, ...] = ()
-    """What is acknowledged."""
+    """What is acknowledged, and what is silenced or will be."""
     entries: tuple[Entry, ...] = ()
     """The newest events, oldest first."""
     audit: tuple[Entry, ...] = ()
@@ -61,6 +62,7 @@ class Snapshot:
         readings: Mapping[str, Measured] | None = None,
         recommendations: Mapping[str, Recommendation] | None = None,
         unadvised: Mapping[str, Unadvised] | None = None,
+        silences: Mapping[str, Silence] | None = None,
         sources: Mapping[str, SourceHealth] | None = None,
         rules: Mapping[str, RuleHealth] | None = None,
         rule_set: RuleSetActivated | None = None,
@@ -92,7 +94,7 @@ class Snapshot:
             environment=environment,
             rows=tuple(rows),
             advice=advice,
-            holdings=tuple(Holding.taken(row, row.alert.acknowledged) for row in rows if row.alert.acknowledged),
+            holdings=_holdings(rows, silences or {}, tick),
             entries=entries,
             audit=audit,
             sources=health,
@@ -120,6 +122,13 @@ def _advice(
     made = [AdviceRow.of(one, rows.get(one.alert), known.get(key)) for key, one in sorted(recommendations.items())]
     lacking = [AdviceRow.lacking(rows[key], one.at) for key, one in sorted(unadvised.items()) if key in rows]
     return (*made, *lacking)
+
+
+def _holdings(rows: Iterable[Row], silences: Mapping[str, Silence], tick: TickCompleted | None) -> tuple[Holding, ...]:
+    """Acknowledgements, and the silences that aren't over."""
+    taken = [Holding.taken(row, row.alert.acknowledged) for row in rows if row.alert.acknowledged]
+    lasting = [one for one in silences.values() if tick is None or one.ends_at > tick.now]
+    return (*taken, *(Holding.muted(one) for one in sorted(lasting, key=lambda one: (one.starts_at, one.id))))
 
 
 def _doubt(alert: Alert, reading: Measured | None, failing: Mapping[str, str], oldest: datetime | None) -> str:

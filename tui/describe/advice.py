@@ -1,31 +1,39 @@
-"""A recommendation in words."""
+"""A recommendation in words: what a decision needs first, then what it stands on."""
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from rich.console import Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from controlplane.model.money import human_money
-from controlplane.model.recommendations import Evidence, Recommendation, Status
+from controlplane.model.recommendations import Evidence, PlanStep, Recommendation, Status
 from controlplane.model.time import human_duration
 from controlplane.model.units import human
 from tui import theme
-from tui.data import Lack, Row
-from tui.describe.parts import LINE, ago, pairs, worded
-from tui.text import change_money, kind, safe
+from tui.data import History, Lack, Row
+from tui.describe.parts import LINE, ago, heading, pairs, worded
+from tui.text import change_money, kind, safe, spark
 
+Histories = Mapping[str, History]
+"""Reference of an evidence → the known past of its signal."""
 _COMMAND = 2_000
 _SOON = timedelta(minutes=15)
+_SPARK = 16
+_NO_HISTORIES: Histories = {}
 
 
-def advice(row: Row, now: datetime, *, full: bool = False) -> RenderableType:
-    """The recommendations of an alert; `full` adds evidence, cost lines, reverting and rejected options."""
+def advice(row: Row, now: datetime) -> RenderableType:
+    """The open recommendations of an alert in short; else the last one, or why there is none."""
     if not row.advice:
         return lack(row.lack) if row.lack else Text("No recommendation for this alert.", theme.QUIET)
     first, *others = row.advice
-    parts: list[RenderableType] = [_recommendation(first, now, full=full)]
-    for other in others if full else [other for other in others if other.open]:
-        parts += [Text(), _recommendation(other, now, full=full)]
+    parts: list[RenderableType] = [short(first, now)]
+    for other in (other for other in others if other.open):
+        parts += [Text(), short(other, now)]
+    if row.lack:
+        parts += [Text(), lack(row.lack)]
     return Group(*parts)
 
 
@@ -34,49 +42,103 @@ def lack(reasons: Lack, title: str = "") -> RenderableType:
     head = Text("NO RECOMMENDATION", theme.DOUBT, overflow="fold")
     if title:
         head.append(f"  {safe(title, 120)}", theme.STRONG)
-    head.append("  asked for again every 5m while the alert fires", theme.QUIET)
-    return Group(head, pairs((safe(rule, 60), worded(why, limit=1_000)) for rule, why in reasons))
+    parts: list[RenderableType] = [head]
+    for rule, why in reasons:
+        parts.append(Text.assemble((safe(rule, 80), theme.QUIET), ": ", safe(why, 1_000), overflow="fold"))
+    return Group(*parts, Text("It is asked for again every 5 minutes while the alert fires.", theme.QUIET))
 
 
-def one(found: Recommendation, row: Row | None, now: datetime, *, full: bool = False) -> RenderableType:
-    """One recommendation; `row` is the alert that it answers, while that lasts."""
-    parts: list[RenderableType] = [_recommendation(found, now, full=full)]
-    if row is not None:
-        parts.append(pairs([("answers", worded(f"{row.alert.title}: {row.alert.summary}"))]))
-    return Group(*parts)
-
-
-def _recommendation(found: Recommendation, now: datetime, *, full: bool) -> RenderableType:
+def short(found: Recommendation, now: datetime) -> RenderableType:
+    """A recommendation as it fits beside a list: change, cost, survival, first commands, doubtful evidence."""
     proposal = found.proposal
-    head = Text(overflow="fold")
-    head.append(kind(found), theme.HEADING)
-    head.append(f"  {safe(proposal.target, 120)}", theme.STRONG)
-    status = "" if found.status is Status.PROPOSED else f"{found.status.value} "
-    head.append(f"  {status}v{found.version} {ago(found.at, now)}", theme.QUIET)
-    if found.open:
-        head.append(" · ", theme.QUIET).append_text(_expiry(found, now))
     rows: list[tuple[str, RenderableType]] = [("change", _change(found)), ("cost", _cost(found))]
     if not found.open:
-        by = f" by {safe(found.decided_by, 80)}" if found.decided_by else ""
-        reason = f": {safe(found.reason, LINE)}" if found.reason else ""
-        rows.insert(0, ("closed", Text(f"{found.status.value}{by}{reason}", theme.DOUBT)))
+        rows.insert(0, ("closed", _closed(found)))
     rows.append(("survives", _survival(found)))
-    rows += [(name, worded(value, theme.STRONG)) for name, value in proposal.inputs.items() if _objective(name)]
-    rows.append(("run", _commands(proposal.commands, 99 if full else 3)))
+    rows += _objectives(found)
+    rows.append(("run", _commands(proposal.commands, 3)))
     if proposal.stages:
         rows.append(("sizing", _stages(found)))
     rows += [("why", worded(proposal.why)), ("gain", worded(proposal.gain))]
     rows.append(("effect", Text(f"within {human_duration(proposal.time_to_effect)}")))
-    if full or any(_notable(item) for item in proposal.evidence):
-        rows.append(("evidence", _evidence(found, now, full=full)))
+    if notable := [item for item in proposal.evidence if item.value is None or item.verdict]:
+        rows.append(("evidence", _evidence_lines(found, notable[:4], now)))
     rows.append(("if not", worded(proposal.cost.do_nothing)))
-    if full:
-        rows += _rest(found)
-    return Group(head, pairs((safe(name, 40), value) for name, value in rows))
+    return Group(head(found, now), pairs(rows))
 
 
-def _objective(name: str) -> bool:
-    return any(word in name.casefold() for word in ("rpo", "rto"))
+def head(found: Recommendation, now: datetime) -> Text:
+    """Kind, target, status, version, age and when it expires."""
+    text = Text(overflow="fold")
+    text.append(kind(found), theme.HEADING)
+    text.append(f"  {safe(found.proposal.target, 120)}", theme.STRONG)
+    status = "" if found.status is Status.PROPOSED else f"{found.status.value} "
+    text.append(f"  {status}v{found.version} {ago(found.at, now)}", theme.QUIET)
+    if found.open:
+        text.append(" · ", theme.QUIET).append_text(_expiry(found, now))
+    return text
+
+
+def decision(found: Recommendation, row: Row | None, now: datetime) -> RenderableType:
+    """What somebody needs who decides: change, money, survival, and the steps with what has to be true first."""
+    proposal = found.proposal
+    rows: list[tuple[str, RenderableType]] = []
+    if row is not None:
+        rows.append(("answers", worded(f"{row.alert.title}: {row.alert.summary}")))
+    if not found.open or found.status is Status.APPROVED:
+        rows.append(("decided" if found.open else "closed", _closed(found)))
+    rows += [
+        ("change", _change(found)),
+        ("why", worded(proposal.why, limit=1_000)),
+        ("gain", worded(proposal.gain)),
+        ("effect", Text(f"within {human_duration(proposal.time_to_effect)}")),
+        *_objectives(found),
+    ]
+    return Group(
+        head(found, now),
+        pairs(rows),
+        heading("Cost"),
+        _money(found),
+        heading("Survives after the change"),
+        _survival(found),
+        heading("Plan" if proposal.plan else "Commands"),
+        _plan(proposal.plan) if proposal.plan else _commands(proposal.commands, 999),
+        heading("To take it back"),
+        _commands(proposal.revert, 999),
+    )
+
+
+def grounds(found: Recommendation, now: datetime, histories: Histories = _NO_HISTORIES) -> RenderableType:
+    """What it stands on: evidence, stages of the number, alternatives, inputs, names."""
+    proposal = found.proposal
+    parts: list[RenderableType] = [heading("Evidence", first=True), evidence_table(found, now, histories)]
+    if proposal.stages:
+        parts += [heading("How the number came about"), _stages(found)]
+    if proposal.rejected:
+        parts.append(heading("Considered and rejected"))
+        parts.append(pairs((safe(one.option, 60), worded(one.reason)) for one in proposal.rejected))
+    if proposal.inputs:
+        parts.append(heading("Inputs"))
+        parts.append(pairs((safe(name, 60), worded(value)) for name, value in proposal.inputs.items()))
+    names: list[tuple[str, RenderableType]] = [("rule", worded(found.rule)), ("id", worded(found.id))]
+    return Group(*parts, heading("Names"), pairs(names))
+
+
+# parts
+
+
+def _objectives(found: Recommendation) -> list[tuple[str, RenderableType]]:
+    return [
+        (safe(name, 40), worded(value, theme.STRONG))
+        for name, value in found.proposal.inputs.items()
+        if any(word in name.casefold() for word in ("rpo", "rto"))
+    ]
+
+
+def _closed(found: Recommendation) -> Text:
+    by = f" by {safe(found.decided_by, 80)}" if found.decided_by else ""
+    reason = f": {safe(found.reason, LINE)}" if found.reason else ""
+    return Text(f"{found.status.value}{by}{reason}", theme.DOUBT, overflow="fold")
 
 
 def _change(found: Recommendation) -> Text:
@@ -98,6 +160,34 @@ def _cost(found: Recommendation) -> Text:
         text.append(f" · reserved {change_money(cost, 'per_month_reserved')}")
     text.append(f" · one-off {human_money(cost.one_off, cost.currency)}")
     return text
+
+
+def _money(found: Recommendation) -> RenderableType:
+    """The change of the bill a month, a year and once, its lines, and what doing nothing costs."""
+    cost = found.proposal.cost
+    table = Table.grid(padding=(0, 2), expand=True)
+    table.add_column(style=theme.PLAIN, ratio=1, overflow="fold")
+    for _ in range(3):
+        table.add_column(justify="right", no_wrap=True)
+    table.add_row(Text(""), *(Text(title, theme.QUIET) for title in ("a month", "reserved", "one-off")))
+    for line in cost.lines:
+        quantity = format(line.quantity.normalize(), "f")
+        name = Text(f"{safe(line.item, 100)}: {quantity} × {safe(line.unit, 20)}", overflow="fold")
+        if line.note:
+            name.append(f" ({safe(line.note, 200)})", theme.QUIET)
+        amounts = (line.per_month, line.per_month_reserved, line.one_off)
+        table.add_row(name, *(_amount(human_money(amount, cost.currency)) for amount in amounts))
+    total = [change_money(cost, name) for name in ("per_month", "per_month_reserved")]
+    total.append(human_money(cost.one_off, cost.currency))
+    table.add_row(Text("change of the bill", theme.STRONG), *(_amount(text, strong=True) for text in total))
+    rows: list[tuple[str, RenderableType]] = [("if not", worded(cost.do_nothing, limit=600))]
+    if cost.per_month is not None:
+        rows.insert(0, ("a year", worded(human_money(cost.per_month * 12, cost.currency))))
+    return Group(table, pairs(rows))
+
+
+def _amount(text: str, *, strong: bool = False) -> Text:
+    return Text(text, theme.DOUBT if text == "unknown" else theme.STRONG if strong else theme.PLAIN)
 
 
 def _expiry(found: Recommendation, now: datetime) -> Text:
@@ -143,21 +233,27 @@ def _commands(commands: tuple[str, ...], most: int) -> Text:
     return Text("\n").join(lines)
 
 
-def _notable(item: Evidence) -> bool:
-    return item.value is None or bool(item.verdict)
+def _plan(steps: tuple[PlanStep, ...]) -> RenderableType:
+    """The steps in order: what has to be true before each, then what to do."""
+    table = Table.grid(padding=(0, 1), expand=True)
+    table.add_column(justify="right", no_wrap=True, style=theme.HEADING)
+    table.add_column(ratio=1, overflow="fold")
+    for number, step in enumerate(steps, 1):
+        lines = [worded(step.do, theme.STRONG, 600)]
+        for condition in step.before:
+            line = Text.assemble(("first ", theme.DOUBT), overflow="fold")
+            lines.append(line.append(safe(condition, 600), theme.PLAIN))
+        lines += [worded(f"$ {command}", theme.PLAIN, _COMMAND) for command in step.commands]
+        table.add_row(Text(f"{number}."), Text("\n").join(lines))
+    return table
 
 
-def _evidence(found: Recommendation, now: datetime, *, full: bool) -> Text:
-    items = found.proposal.evidence
-    if not items:
-        return Text("none recorded", theme.DOUBT)
-    present = sum(item.value is not None for item in items)
-    lines = [Text(f"{present} of {len(items)} inputs measured", theme.PLAIN)]
-    for item in items if full else [item for item in items if _notable(item)][:4]:
-        line = Text(safe(item.signal, 80), theme.PLAIN)
-        line.append(" ")
-        missing = item.value is None
-        line.append("missing" if missing else human(item.value, item.unit), theme.DOUBT if missing else theme.STRONG)
+def _evidence_lines(found: Recommendation, items: Iterable[Evidence], now: datetime) -> Text:
+    everything = found.proposal.evidence
+    lines = [_measured_of(everything)]
+    for item in items:
+        line = worded(item.signal, limit=80)
+        line.append(" ").append_text(_value(item))
         if item.limit:
             line.append(f" limit {safe(item.limit, 80)}", theme.QUIET)
         if item.verdict:
@@ -167,24 +263,34 @@ def _evidence(found: Recommendation, now: datetime, *, full: bool) -> Text:
     return Text("\n").join(lines)
 
 
-def _rest(found: Recommendation) -> list[tuple[str, RenderableType]]:
-    proposal = found.proposal
-    lines = [
-        f"{safe(line.item, 100)}: {format(line.quantity.normalize(), 'f')} × {safe(line.unit, 20)}, "
-        f"{human_money(line.per_month, proposal.cost.currency)} a month"
-        + (f", one-off {human_money(line.one_off, proposal.cost.currency)}" if line.one_off else "")
-        + (f" ({safe(line.note, 200)})" if line.note else "")
-        for line in proposal.cost.lines
-    ]
-    rows: list[tuple[str, RenderableType]] = []
-    if lines:
-        rows.append(("priced", Text("\n".join(lines), overflow="fold")))
-    if proposal.inputs:
-        inputs = "\n".join(f"{safe(k, 80)} = {safe(v, LINE)}" for k, v in proposal.inputs.items())
-        rows.append(("inputs", Text(inputs, overflow="fold")))
-    rows.append(("revert", _commands(proposal.revert, 99)))
-    if proposal.rejected:
-        rejected = "\n".join(f"{safe(r.option, 120)}: {safe(r.reason, LINE)}" for r in proposal.rejected)
-        rows.append(("rejected", Text(rejected, overflow="fold")))
-    rows += [("rule", worded(found.rule)), ("advice id", worded(found.id))]
-    return rows
+def _measured_of(items: tuple[Evidence, ...]) -> Text:
+    present = sum(item.value is not None for item in items)
+    return Text(f"{present} of {len(items)} inputs measured", theme.PLAIN if present == len(items) else theme.DOUBT)
+
+
+def _value(item: Evidence) -> Text:
+    missing = item.value is None
+    return Text("missing" if missing else human(item.value, item.unit), theme.DOUBT if missing else theme.STRONG)
+
+
+def evidence_table(found: Recommendation, now: datetime, histories: Histories = _NO_HISTORIES) -> RenderableType:
+    """Signal, value now, limit and age of every input, its past where it is known, and the verdict under it."""
+    items = found.proposal.evidence
+    if not items:
+        return Text("none recorded", theme.DOUBT)
+    table = Table.grid(padding=(0, 2), expand=True)
+    table.add_column(ratio=1, overflow="fold")
+    for right in (True, True, True):
+        table.add_column(justify="right" if right else "left", no_wrap=True)
+    table.add_row(*(Text(title, theme.QUIET) for title in ("signal", "now", "limit", "read")))
+    for item in items:
+        name = worded(item.signal, limit=80)
+        if item.labels:
+            labels = " ".join(safe(value, 60) for _, value in sorted(item.labels.items()))
+            name.append(f" {labels}", theme.QUIET)
+        if line := spark(histories.get(item.reference, ()), _SPARK):
+            name.append(f"\n{line}", theme.CHART)
+        if item.verdict:
+            name.append(f"\n{safe(item.verdict, LINE)}", theme.QUIET)
+        table.add_row(name, _value(item), worded(item.limit or "-", limit=40), Text(ago(item.at, now), theme.QUIET))
+    return Group(_measured_of(items), table)

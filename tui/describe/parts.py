@@ -33,3 +33,8 @@ def worded(said: str, style: Style | None = None, limit: int = LINE) -> Text:
 def ago(instant: datetime, now: datetime) -> str:
     """`4m 12s ago`."""
     return f"{human_duration(now - instant)} ago"
+
+
+def heading(title: str, *, first: bool = False) -> Text:
+    """The title of a section, with an empty line before it unless it is the first."""
+    return Text(title if first else f"\n{title}", theme.HEADING)

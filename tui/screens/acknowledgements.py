@@ -24,7 +24,7 @@ class AcknowledgementsScreen(ListScreen):
     NAME = "Silences and acknowledgements"
     SHORT = "Held"
     MODE = "acknowledgements"
-    NOUN = "acknowledgements"
+    NOUN = "silences and acknowledgements"
     EXAMPLE = "own:mira sev:crit platform:shop"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open", id="view.open", tooltip="Everything about the alert"),
@@ -54,22 +54,24 @@ class AcknowledgementsScreen(ListScreen):
 
     @property
     def selected(self) -> Row | None:
-        """The alert that is held."""
+        """The alert that is acknowledged."""
         found: Holding | None = self.table.selected if self.is_mounted else None
         return None if found is None else found.row
 
     @property
     def ended(self) -> Row | None:
-        """The alert that was held and no longer is."""
+        """The alert that was acknowledged and no longer is."""
         found: Holding | None = self.table.ended if self.is_mounted else None
-        return None if found is None else self.control.snapshot.by_id.get(found.row.id, found.row)
+        if found is None or found.row is None:
+            return None
+        return self.control.snapshot.by_id.get(found.row.id, found.row)
 
     def nothing(self, snapshot: Snapshot, now: datetime) -> str:
         """Nothing is held."""
-        return f"Nobody has acknowledged an alert · {answered(snapshot, now)}"
+        return f"Nothing is acknowledged or silenced · {answered(snapshot, now)}"
 
     def show_panes(self, snapshot: Snapshot, now: datetime) -> None:
-        """The alert that is held."""
+        """The alert that is acknowledged."""
         pane = self.query_one(DetailPane)
         if pane.display:
             row = self.selected or self.ended

@@ -12,7 +12,7 @@ from controlplane.model.recommendations import Recommendation
 from tui.data import AdviceRow, Row, Snapshot
 from tui.screens.base import ACT, DECIDE, MOVE, SnapshotScreen
 from tui.text import safe
-from tui.widgets.panes import AdvicePane
+from tui.widgets.panes import AdviceDetail
 
 
 class AdviceScreen(SnapshotScreen):
@@ -28,8 +28,11 @@ class AdviceScreen(SnapshotScreen):
     DEFAULT_CSS = """
     AdviceScreen {
         layout: vertical;
-        & AdvicePane { height: 1fr; border-top: solid $accent; border-title-color: $accent; border-title-style: bold; }
-        &.-disconnected AdvicePane { opacity: 60%; }
+        & AdviceDetail {
+            height: 1fr; border-top: solid $accent; border-title-color: $accent; border-title-style: bold;
+        }
+        &.-wide AdviceDetail { layout: horizontal; }
+        &.-disconnected AdviceDetail { opacity: 60%; }
     }
     """
 
@@ -39,10 +42,10 @@ class AdviceScreen(SnapshotScreen):
 
     def body(self) -> Iterable[Widget]:
         """The recommendation alone."""
-        yield AdvicePane(full=True, id="advice-pane")
+        yield AdviceDetail(id="advice-detail")
 
     def on_mount(self) -> None:
-        self.query_one(AdvicePane).focus()
+        self.query_one(AdviceDetail).focus()
 
     @property
     def selected(self) -> Row | None:
@@ -66,7 +69,7 @@ class AdviceScreen(SnapshotScreen):
 
     def tell_time(self, snapshot: Snapshot, now: datetime) -> None:  # noqa: ARG002
         """Let the ages count."""
-        pane = self.query_one(AdvicePane)
+        pane = self.query_one(AdviceDetail)
         pane.show(self._row, now)
         pane.border_title = Content(f"Recommendation · {safe(self._row.title, 80)}")
 

@@ -4,13 +4,17 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import ClassVar
 
+from textual import work
 from textual.binding import Binding, BindingType
 from textual.content import Content
+from textual.message import Message
 from textual.widget import Widget
 
-from tui.data import Row, Snapshot
-from tui.screens.base import ACT, MOVE, SnapshotScreen
-from tui.widgets.panes import DetailPane, pane_title
+from tui.data import Row, Snapshot, Story, read_story
+from tui.screens.advice import AdviceScreen
+from tui.screens.base import ACT, DECIDE, MOVE, SnapshotScreen
+from tui.widgets.alert_detail import AlertDetail
+from tui.widgets.panes import pane_title
 
 
 class DetailScreen(SnapshotScreen):
@@ -19,27 +23,41 @@ class DetailScreen(SnapshotScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "Back", id="view.back", tooltip="Back to the list"),
         *ACT,
+        *DECIDE,
+        Binding("r", "advice", "Advice", id="view.advice", tooltip="The recommendation on a screen of its own"),
         *MOVE,
     ]
     DEFAULT_CSS = """
     DetailScreen {
         layout: vertical;
-        & DetailPane { height: 1fr; border-top: solid $accent; border-title-color: $accent; }
-        &.-disconnected DetailPane { opacity: 60%; }
+        & AlertDetail {
+            height: 1fr; border-top: solid $accent; border-title-color: $accent; border-title-style: bold;
+        }
+        &.-wide AlertDetail { layout: horizontal; }
+        &.-disconnected AlertDetail { opacity: 60%; }
     }
     """
+
+    class Told(Message):
+        """What surrounds the alert has been read."""
+
+        def __init__(self, story: Story) -> None:
+            super().__init__()
+            self.story = story
 
     def __init__(self, row: Row) -> None:
         super().__init__()
         self._last = row
         self._row: Row | None = row
+        self._story: Story | None = None
+        self._asked = -1
 
     def body(self) -> Iterable[Widget]:
         """The detail alone."""
-        yield DetailPane(full=True, id="detail")
+        yield AlertDetail(id="detail")
 
     def on_mount(self) -> None:
-        self.query_one(DetailPane).focus()
+        self.query_one(AlertDetail).focus()
 
     @property
     def selected(self) -> Row | None:
@@ -53,15 +71,38 @@ class DetailScreen(SnapshotScreen):
 
     def show(self, snapshot: Snapshot, now: datetime) -> None:
         """Renew the picture of this alert."""
-        self._row = snapshot.by_id.get(self._last.alert.id)
+        self._row = snapshot.by_id.get(self._last.id)
         self._last = self._row or self._last
+        if self._asked != snapshot.position:
+            self._asked = snapshot.position
+            self._read(self._last, snapshot)
         self.tell_time(snapshot, now)
+
+    @work(thread=True, exclusive=True, group="story", exit_on_error=False)
+    def _read(self, row: Row, snapshot: Snapshot) -> None:
+        log = self.control.reader.log
+        if log is not None:
+            self.post_message(self.Told(read_story(log, row, snapshot, self.control.book)))
+
+    def on_detail_screen_told(self, message: Told) -> None:
+        """Show what surrounds it."""
+        self._story = message.story
+        self.tell_time(self.control.snapshot, self.control.now)
 
     def tell_time(self, snapshot: Snapshot, now: datetime) -> None:  # noqa: ARG002
         """Let the ages count."""
-        pane = self.query_one(DetailPane)
-        pane.show(self._last, now, gone=self._row is None)
+        pane = self.query_one(AlertDetail)
+        pane.show(self._last, self._story, now, gone=self._row is None)
         pane.border_title = Content(pane_title(self._last, gone=self._row is None))
+
+    def action_advice(self) -> None:
+        """The first recommendation of the alert."""
+        found = self.advised
+        row = None if found is None else self.control.snapshot.advice_by_id.get(found.id)
+        if row is None:
+            self.notify("This alert has no recommendation.", severity="warning", markup=False)
+        else:
+            self.app.push_screen(AdviceScreen(row))
 
     def action_back(self) -> None:
         """Return to the list."""

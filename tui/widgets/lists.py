@@ -183,36 +183,55 @@ ENTRIES: Table[Entry] = Table(
 # acknowledgements
 
 
-def _long(row: Holding, now: datetime) -> str:
-    return short_age(now - row.at)
+def _kind_of(row: Holding, _: datetime) -> str:
+    return {"ack": "ACK", "silence": "MUTE", "maintenance": "MAINT"}.get(row.kind, row.kind.upper())
+
+
+def _held(row: Holding, now: datetime) -> str:
+    return short_age(now - row.at) if row.at <= now else f"in {short_age(row.at - now)}"
+
+
+def _until(row: Holding, now: datetime) -> str:
+    return "alert" if row.until is None else short_age(max(timedelta(0), row.until - now))
+
+
+def _held_severity(row: Holding, _: datetime) -> str:
+    return "-" if row.row is None else theme.SEVERITY_WORD[row.row.alert.severity]
+
+
+def _held_style(row: Holding) -> Style:
+    return theme.QUIET if row.row is None else theme.severity_style(row.row.alert.severity)
+
+
+def _held_where(row: Holding, _: datetime) -> str:
+    return "" if row.row is None else where(row.row.alert.labels, row.row.alert.component)
+
+
+def _platform(row: Holding, _: datetime) -> str:
+    return "" if row.row is None else safe(row.row.alert.platform, 40)
+
+
+def _held_urgency(row: Holding) -> tuple[object, ...]:
+    urgency = (True, 9, False, 0.0) if row.row is None else row.row.urgency
+    return (urgency, row.id)
 
 
 HOLDINGS: Table[Holding] = Table(
     (
-        Column(
-            "severity",
-            "Sev",
-            4,
-            4,
-            0,
-            lambda row, _: theme.SEVERITY_WORD[row.row.alert.severity],
-            lambda row: theme.severity_style(row.row.alert.severity),
-        ),
-        Column("kind", "Kind", 4, 4, 5, lambda row, _: row.kind.upper()),
-        Column("held", "Held", 6, 6, 1, _long, _plain, right=True),
-        Column("actor", "By", 6, 16, 0, lambda row, _: safe(row.actor, 30), lambda _: theme.STRONG),
-        Column("platform", "Platform", 8, 15, 6, lambda row, _: safe(row.row.alert.platform, 40)),
-        Column("alert", "Alert", 20, 48, 0, lambda row, _: safe(row.row.alert.title, 120), _plain),
-        Column(
-            "where", "Where", 12, 26, 4, lambda row, _: where(row.row.alert.labels, row.row.alert.component), _plain
-        ),
-        Column("age", "Fires", 6, 6, 3, lambda row, now: short_age(now - row.row.since), right=True),
+        Column("kind", "Kind", 4, 5, 0, _kind_of, lambda _: theme.STRONG),
+        Column("severity", "Sev", 4, 4, 1, _held_severity, _held_style),
+        Column("held", "Held", 6, 9, 1, _held, _plain, right=True),
+        Column("until", "Left", 6, 6, 3, _until, right=True),
+        Column("actor", "By", 6, 16, 0, lambda row, _: safe(row.actor, 30), _plain),
+        Column("platform", "Platform", 8, 15, 6, _platform),
+        Column("what", "What", 20, 48, 0, lambda row, _: safe(row.what, 120), _plain),
+        Column("where", "Where", 12, 26, 4, _held_where, _plain),
         Column("note", "Note", 12, 60, 2, lambda row, _: safe(row.note or "-", 200), _plain, grows=True),
     ),
     {
         "longest": lambda row: (-row.newest, row.id),
         "newest": attrgetter("newest", "id"),
-        "urgency": lambda row: (row.row.urgency, row.id),
+        "urgency": _held_urgency,
     },
     {"held": "longest", "severity": "urgency"},
 )

@@ -14,8 +14,10 @@ from controlplane.model.views import SourceHealth
 from tui import theme
 from tui.data import AdviceRow, Entry, Row, Snapshot
 from tui.describe.advice import advice as describe_advice
+from tui.describe.advice import decision as describe_decision
+from tui.describe.advice import grounds as describe_grounds
 from tui.describe.advice import lack as describe_lack
-from tui.describe.advice import one as describe_one
+from tui.describe.advice import short as describe_short
 from tui.describe.alert import facts as describe_facts
 from tui.describe.alert import headline as describe_headline
 from tui.describe.entry import entry as describe_entry
@@ -25,7 +27,7 @@ from tui.widgets.chart import History, caption
 
 
 class DetailPane(VerticalScroll, can_focus=True, inherit_bindings=False):
-    """Everything about one alert; `full` leaves nothing out."""
+    """The selected alert beside a list."""
 
     DEFAULT_CSS = """
     DetailPane {
@@ -35,10 +37,6 @@ class DetailPane(VerticalScroll, can_focus=True, inherit_bindings=False):
         & > .-empty { display: none; }
     }
     """
-
-    def __init__(self, *, full: bool = False, id: str | None = None, classes: str | None = None) -> None:
-        super().__init__(id=id, classes=classes)
-        self._full = full
 
     def compose(self) -> ComposeResult:
         yield Static(id="headline")
@@ -61,7 +59,7 @@ class DetailPane(VerticalScroll, can_focus=True, inherit_bindings=False):
         headline.update(describe_headline(row, now, gone=gone))
         history.show(row)
         under.update(caption(row))
-        advised.update(describe_advice(row, now, full=self._full))
+        advised.update(describe_advice(row, now))
         facts.update(describe_facts(row, now))
 
 
@@ -81,11 +79,7 @@ class TextPane(VerticalScroll, can_focus=True, inherit_bindings=False):
 
 
 class AdvicePane(TextPane):
-    """One recommendation; `full` leaves nothing out."""
-
-    def __init__(self, *, full: bool = False, id: str | None = None, classes: str | None = None) -> None:
-        super().__init__(id=id, classes=classes)
-        self._full = full
+    """The selected recommendation beside a list."""
 
     def show(self, row: AdviceRow | None, now: datetime) -> None:
         """Describe a recommendation, or why there is none."""
@@ -94,7 +88,31 @@ class AdvicePane(TextPane):
         elif row.recommendation is None:
             self.tell(describe_lack(row.lack, row.title))
         else:
-            self.tell(describe_one(row.recommendation, row.row, now, full=self._full))
+            self.tell(describe_short(row.recommendation, now))
+
+
+class AdviceDetail(VerticalScroll, can_focus=True, inherit_bindings=False):
+    """One recommendation in full: what to decide, and what it stands on, side by side where there is room."""
+
+    DEFAULT_CSS = """
+    AdviceDetail {
+        overflow-x: hidden; scrollbar-size-vertical: 1; padding: 0 1; layout: vertical;
+        & > Static { width: 1fr; height: auto; margin: 0 2 1 0; }
+    }
+    """
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="decision")
+        yield Static(id="grounds")
+
+    def show(self, row: AdviceRow, now: datetime) -> None:
+        """Describe a recommendation."""
+        found = row.recommendation
+        if found is None:
+            return
+        histories = {} if row.row is None else {f"alert {row.row.id}": row.row.history}
+        self.query_one("#decision", Static).update(describe_decision(found, row.row, now))
+        self.query_one("#grounds", Static).update(describe_grounds(found, now, histories))
 
 
 class EntryPane(TextPane):

@@ -1,0 +1,92 @@
+"""One alert in full: its signal as a chart, what will become of it, what surrounds it, its advice and its runbook."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.markdown import Markdown
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Vertical, VerticalScroll
+from textual.widgets import Static
+
+from tui import theme
+from tui.data import Row, Story, outlook
+from tui.describe.advice import advice, decision, grounds, lack
+from tui.describe.alert import facts, headline
+from tui.describe.parts import heading
+from tui.describe.story import around_lines, outlook_lines
+from tui.widgets.chart import caption
+
+if TYPE_CHECKING:
+    from tui.widgets.signal_chart import SignalChart
+
+
+class AlertDetail(VerticalScroll, can_focus=True, inherit_bindings=False):
+    """Two columns where there is room, else one."""
+
+    DEFAULT_CSS = """
+    AlertDetail {
+        overflow-x: hidden; scrollbar-size-vertical: 1; padding: 0 1; layout: vertical;
+        & > Vertical { height: auto; width: 1fr; }
+        & Static { margin: 0 1 1 0; }
+        & #headline, & #caption { margin-bottom: 0; }
+    }
+    """
+
+    def compose(self) -> ComposeResult:
+        from tui.widgets.signal_chart import SignalChart  # it brings numpy: not before somebody looks
+
+        with Vertical(id="of-the-alert"):
+            yield Static(id="headline")
+            yield SignalChart(id="chart")
+            yield Static(id="caption")
+            yield Static(id="outlook")
+            yield Static(id="around")
+        with Vertical(id="what-to-do"):
+            yield Static(id="advice")
+            yield Static(id="facts")
+            yield Static(id="runbook")
+
+    _drawn: tuple[object, ...] = ()
+
+    def show(self, row: Row, story: Story | None, now: datetime, *, gone: bool = False) -> None:
+        """Describe an alert; `story` arrives later, `gone` says that the alert has ended."""
+        chart: SignalChart = self.query_one("#chart")  # type: ignore[assignment]
+        history = row.history
+        chart.show(history, row.alert.threshold, row.alert.unit)
+        self._tell("#headline", headline(row, now, gone=gone))
+        self._tell("#caption", caption(row))
+        rule = None if story is None else story.rule
+        self._tell("#outlook", Text() if gone else outlook_lines(row, outlook(row, rule, now), rule))
+        around = Text("reading what surrounds it", theme.QUIET) if story is None else around_lines(story, now)
+        self._tell("#around", around)
+        self._tell("#advice", _advised(row, now))
+        self._tell("#facts", Group(heading("Where it comes from", first=True), facts(row, now)))
+        runbook = "" if story is None else story.runbook
+        if self._drawn != (runbook, theme.name()):
+            self._drawn = (runbook, theme.name())
+            self._tell("#runbook", _runbook(runbook, row))
+
+    def _tell(self, where: str, what: RenderableType) -> None:
+        self.query_one(where, Static).update(what)
+
+
+def _advised(row: Row, now: datetime) -> RenderableType:
+    if not row.advice:
+        return advice(row, now)
+    parts: list[RenderableType] = []
+    for found in [row.advice[0], *(other for other in row.advice[1:] if other.open)]:
+        histories = {f"alert {row.id}": row.history}
+        parts += [decision(found, None, now), Text(), grounds(found, now, histories), Text()]
+    if row.lack:
+        parts.append(lack(row.lack))
+    return Group(*parts)
+
+
+def _runbook(text: str, row: Row) -> RenderableType:
+    if not text:
+        named = f"The runbook {row.alert.runbook} isn't here." if row.alert.runbook else "The rule names no runbook."
+        return Text(named, theme.QUIET)
+    code = "ansi_dark" if theme.dark() else "ansi_light"
+    return Group(heading("Runbook", first=True), Markdown(text, code_theme=code, hyperlinks=False))

@@ -12,8 +12,8 @@ from controlplane.backtest.report import Night
 from controlplane.backtest.setup import Asked, backtest, prepare
 from tests.backtest_cases import STEP, Row, ms, parquet
 
-STEPS = 49
-"""Twelve minutes: the longest `for` of the triggers is ten."""
+STEPS = 129
+"""Half an hour: the longest `for` of the triggers."""
 BROKERS = tuple(f"kafka-broker-{n}" for n in (1, 2, 3))
 IDLE: dict[str, tuple[float, float]] = {
     **dict.fromkeys(BROKERS, (0.4, 0.3)),
@@ -48,6 +48,7 @@ def rows(
         series += [
             ("system.filesystem.utilization", mounted, disk),
             ("system.filesystem.usage", mounted, disk * 4e12),
+            ("system.filesystem.limit", mounted, 4e12),
             ("kafka.broker.io", {"host": broker}, io),
         ]
     for number in range(4):
@@ -107,6 +108,13 @@ KAFKA, PG, ANALYTICS, CACHE = (
         ({"hosts": {BROKERS[0]: (0.75, 0.3)}}, {KAFKA: ("rebalance", "3 brokers, evenly loaded", "0")}),
         ({"hosts": dict.fromkeys(BROKERS, (0.4, 0.65))}, {KAFKA: ("scale_out", "4 brokers", "50000.00")}),
         ({"io": 50e6}, {KAFKA: ("scale_out", "4 brokers", "50000.00")}),
+        # Full disks: another broker for 82 %, and terabytes for each of them.
+        (
+            {"disk": 0.82},
+            {KAFKA: ("scale_out", "4 brokers", "50000.00")}
+            | {f"volume {broker}:/data": ("add_storage", "5 TB, 65.6 % used", None) for broker in BROKERS},
+        ),
+        ({"disk": 0.8}, {}),
         # Channels: 2,000 and 5,000 an instance, in pairs.
         ({"rates": {"sms": 26_000}}, {"group sms": ("scale_out", "18 instances", "0")}),
         ({"rates": {"whatsapp": 33_000}}, {"group whatsapp": ("scale_out", "10 instances", "0")}),
@@ -135,7 +143,7 @@ def test_each_trigger_has_its_answer(
     found = advice(tmp_path, **given)
     assert {target: (one["kind"], one["to"], one["cost"]["one_off"]) for target, one in found.items()} == expected
     for one in found.values():
-        assert one["cost"]["known"]
+        assert one["cost"]["known"] is (one["kind"] != "add_storage")
         assert one["survives"]
         assert one["rejected"]
         assert one["revert"]

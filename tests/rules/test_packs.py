@@ -57,6 +57,7 @@ ANSWERS = {
     "catalyst-kafka-lag-capacity": "consumer_lag",
     "catalyst-storage-growth": "storage_growth",
     "catalyst-kafka-brokers": "brokers",
+    "catalyst-kafka-brokers-disk": "brokers",
     "catalyst-kafka-brokers-transactions": "brokers",
     "catalyst-postgresql-replicas": "replicas",
     "catalyst-postgresql-writes": "replicas",

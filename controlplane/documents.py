@@ -50,6 +50,11 @@ for _tag, (_pattern, _first, _) in _PLAIN_SCALARS.items():
     _StrictLoader.add_implicit_resolver(_TAG + _tag, re.compile(f"^(?:{_pattern.pattern})$"), list(_first))
 
 
+def stays_text(text: str) -> bool:
+    """Whether a text that is written without quotes is read as text: `0E0` and `null` aren't."""
+    return not any(pattern.fullmatch(text) for pattern, _, _ in _PLAIN_SCALARS.values())
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """A parsed document: its data, and the place of every value in it."""

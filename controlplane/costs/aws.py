@@ -14,6 +14,7 @@ import ijson
 
 from controlplane.costs.aws_terms import NotMapped, Rate, on_demand, reserved
 from controlplane.model.errors import InvalidInput, Place, Problem
+from controlplane.model.holds import Holds
 from controlplane.model.labels import printable
 from controlplane.model.prices import PriceBook
 from controlplane.model.recommendations import Price, PriceSource
@@ -24,6 +25,10 @@ Progress = Callable[[int], None]
 _FORMAT = "v1.0"
 _HEADER = ("formatVersion", "offerCode", "version", "publicationDate")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_CORES = re.compile(r"[0-9]{1,6}")
+_MEMORY = re.compile(r"([0-9][0-9,]{0,9}(?:\.[0-9]{1,6})?) GiB")
+_NETWORK = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,6})?) (Gigabit|Megabit)")
+"""`Up to 12500 Megabit` is lent for a while, so it isn't what an instance has."""
 _INSTANCES = {
     "Compute Instance": {
         "operatingSystem": "Linux",
@@ -76,6 +81,7 @@ class _Product:
     """Instance or volume type."""
     item: str
     region: str
+    holds: Holds | None
 
 
 def read_aws_offer(path: Path, wanted: Wanted, told: Progress = lambda _: None) -> Imported:
@@ -219,7 +225,23 @@ def _product(sku: str, family: str, attributes: dict[str, str], wanted: Wanted) 
         raise NotMapped(f"{printable(key, 60)!r} can't be an id: letters, digits, dots and dashes are")
     if not _ID.fullmatch(sku):
         raise NotMapped("it isn't a SKU: letters and digits are")
-    return _Product(sku, key, name, printable(f"{name} {words}".strip(), 200), printable(region, 60) or "no region")
+    item = printable(f"{name} {words}".strip(), 200)
+    holds = _holds(attributes) if family in _INSTANCES else None
+    return _Product(sku, key, name, item, printable(region, 60) or "no region", holds)
+
+
+def _holds(attributes: dict[str, str]) -> Holds | None:
+    """Cores, memory and lasting network of an instance, as far as they are written as numbers."""
+    cores, memory = _CORES.fullmatch(attributes.get("vcpu", "")), _MEMORY.fullmatch(attributes.get("memory", ""))
+    network = _NETWORK.fullmatch(attributes.get("networkPerformance", ""))
+    stated: dict[str, float] = {}
+    if cores is not None:
+        stated["cores"] = float(cores[0])
+    if memory is not None:
+        stated["memory"] = float(memory[1].replace(",", "")) * 2**30
+    if network is not None:
+        stated["network"] = float(network[1]) * (1e9 if network[2] == "Gigabit" else 1e6)
+    return Holds(**stated) if stated and all(amount > 0 for amount in stated.values()) else None
 
 
 def _terms(path: Path, kind: str, skus: Collection[str], told: Progress) -> Iterator[tuple[str, Any]]:
@@ -235,6 +257,7 @@ def _price(product: _Product, header: dict[str, str], rate: Rate, lease: Rate | 
         unit=rate.unit,
         amount=rate.amount,
         reserved=None if lease is None else lease.amount,
+        holds=product.holds,
         note="" if lease is None else lease.description,
         source=_source(product, header, rate),
     )

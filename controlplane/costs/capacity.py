@@ -11,6 +11,7 @@ from controlplane.model.prices import SECONDS_PER_TRAFFIC_MONTH
 from controlplane.model.recommendations import CostLine, Proposal
 
 _NUMBER = re.compile(r"[0-9][0-9,]*(?:\.[0-9]+)?")
+_COUNT = re.compile(r"([0-9][0-9,]*) ([a-z][a-z ]*[a-z])\b")
 _LIMIT = "system.filesystem.limit"
 _RATIO = "network.cross_az.ratio"
 _TB = Decimal(10**12)
@@ -34,9 +35,9 @@ class UnitCost(Model):
 def unit_costs(proposal: Proposal) -> tuple[UnitCost, ...]:
     """What a unit costs before and after, for whatever of the record can be read."""
     found: list[UnitCost] = []
-    for read in (_consumers, _brokers, _storage, _traffic, _instances):
+    for read in (_consumers, _brokers, _storage, _traffic, _instances, _resized):
         found += read(proposal)
-    return tuple(found)
+    return tuple(found or _counted(proposal))
 
 
 def _stage(proposal: Proposal, name: str) -> Decimal | None:
@@ -182,6 +183,46 @@ def _instances(proposal: Proposal) -> list[UnitCost]:
             serving = Decimal(match[0].replace(",", ""))
             found.append(_alike(role, "instance", paid, serving, start, _by(amount, start), basis))
     return found
+
+
+def _resized(proposal: Proposal) -> list[UnitCost]:
+    """Cores of machines that get another size: all of them at the old price, and at the new one."""
+    count, had, has = (_input(proposal, name) for name in ("members", "cores there is", "cores with the new size"))
+    old = _line(proposal, lambda line: line.quantity < 0)
+    new = _line(proposal, lambda line: line.quantity > 0 and line.unit != "USD")
+    if proposal.kind != "resize" or not count or not had or not has or old is None or new is None:
+        return []
+    before = None if old.per_month is None else -old.per_month
+    return [
+        UnitCost(
+            what="cores",
+            unit="core",
+            paid="per_month",
+            capacity_before=_plain(count * had),
+            capacity_after=_plain(count * has),
+            before=_by(before, count * had),
+            after=_by(new.per_month, count * has),
+            added=None,
+            basis="all of its machines, at the prices of both sizes",
+        )
+    ]
+
+
+def _counted(proposal: Proposal) -> list[UnitCost]:
+    """So many of something instead of so many, where one price was asked for each that comes or goes."""
+    found = [_COUNT.match(text) for text in (proposal.from_, proposal.to)]
+    line = _line(proposal, lambda line: bool(line.quantity))
+    if proposal.kind not in {"scale_out", "scale_in"} or line is None or found[0] is None or found[1] is None:
+        return []
+    before, after = (Decimal(match[1].replace(",", "")) for match in found if match is not None)
+    if found[0][2].rstrip("s") != found[1][2].rstrip("s") or line.quantity != after - before:
+        return []
+    paid, amount = _money(line)
+    noun = found[0][2]
+    one = _by(amount, line.quantity) if line.quantity > 0 else _by(amount and -amount, -line.quantity)
+    basis = f"all {noun} are reckoned at the price of those that change"
+    made = _alike(noun, noun.rstrip("s"), paid, before, after - before, one, basis)
+    return [made if line.quantity > 0 else made.model_copy(update={"added": None})]
 
 
 def _alike(

@@ -47,7 +47,7 @@ def advise(history: History, parameters: RightSize, inventory: Inventory, prices
         from_=before,
         to=after,
         why=_why(history, fleet, choice, p),
-        inputs=_inputs(fleet, p),
+        inputs=_inputs(fleet, choice, p),
         stages=choice.stages,
         cost=cost,
         gain="; ".join(part for part in (saved, frees) if part),
@@ -84,13 +84,14 @@ def _why(history: History, fleet: Fleet, choice: Choice, p: RightSize) -> str:
     )
 
 
-def _inputs(fleet: Fleet, p: RightSize) -> dict[str, str]:
+def _inputs(fleet: Fleet, choice: Choice, p: RightSize) -> dict[str, str]:
     told = {"members": many(fleet.count, "machine")}
     for used in fleet.used:
         told[f"{used.part} there is"] = shown(used.part, used.capacity)
         told[f"{used.part} p95, p99, peak"] = (
             f"{used.p95 * 100:.1f} %, {used.p99 * 100:.1f} %, {used.peak * 100:.1f} % ({used.signal})"
         )
+        told[f"{used.part} with the new size"] = shown(used.part, choice.after.holds.get(used.part, used.capacity))
         told[f"{used.part} limit"] = f"{p.limit(used.part) * 100:g} % after the change"
     told["known"] = f"{format_duration(p.minimum_history)} at least, {p.minimum_known * 100:g} % of it"
     if p.keeps:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from controlplane.costs import parse_price_book
@@ -246,7 +246,33 @@ texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_
 
 
 @given(texts, texts, st.decimals(min_value=0, max_value=10**6, places=6))
+@example(item="0E0", note="null", amount=Decimal(1))
 def test_books_read_back_as_they_were_written(item: str, note: str, amount: Decimal) -> None:
     source = PriceSource(document=item, section=note, quote=item, date="2026-11-01")
     book = PriceBook(prices=(Price(id="a", item=item, unit="USD/h", amount=amount, note=note, source=source),))
     assert parse_price_book(render_price_book(book), "b") == book
+
+
+@pytest.mark.parametrize(
+    ("attributes", "cores", "memory", "network"),
+    [
+        ({}, 16, 128 * 2.0**30, None),
+        ({"networkPerformance": "10 Gigabit"}, 16, 128 * 2.0**30, 10e9),
+        ({"networkPerformance": "12500 Megabit"}, 16, 128 * 2.0**30, 12.5e9),
+        ({"networkPerformance": "Up to 12500 Megabit"}, 16, 128 * 2.0**30, None),
+        ({"memory": "1,952 GiB"}, 16, 1952 * 2.0**30, None),
+        ({"memory": "NA", "vcpu": "NA"}, None, None, None),
+        ({"memory": "0.5 GiB", "vcpu": "1"}, 1, 2.0**29, None),
+        ({"vcpu": "0"}, None, None, None),
+    ],
+)
+def test_what_an_instance_holds(
+    tmp_path: Path, attributes: dict[str, str], cores: float | None, memory: float | None, network: float | None
+) -> None:
+    path = offer(tmp_path, lambda d: d["products"][R]["attributes"].update(attributes))
+    holds = read_aws_offer(path, Wanted(region="us-west-2", types=("r6i.4xlarge",))).book.prices[0].holds
+    if cores is None:
+        assert holds is None
+    else:
+        assert holds is not None
+        assert (holds.cores, holds.memory, holds.network) == (cores, memory, network)

@@ -11,7 +11,7 @@ from controlplane.costs.amounts import Amount, add
 from controlplane.costs.capacity import UnitCost, unit_costs
 from controlplane.costs.explain import Explanation, explain, payback
 from controlplane.model.prices import PriceBook, free_line
-from controlplane.model.recommendations import CostLine, Evidence, Stage, total
+from controlplane.model.recommendations import CostLine, Evidence, Proposal, Stage, total
 from tests.advice_cases import PRICES, price
 from tests.drafts import START, recommendation
 
@@ -186,3 +186,39 @@ def test_a_record_that_says_too_little_gives_no_cost(kind: str, inputs: dict[str
 def test_an_unknown_price_gives_capacity_without_money() -> None:
     (made,) = costs_of("scale_out", PRICES.line("secret", 4), inputs=GROUP, stages=stages(clamped=16))
     assert (made.before, made.after, made.added) == (None, None, None)
+
+
+def fleet(kind: str, before: int, after: int, price: str = "node") -> Proposal:
+    plain = recommendation("f" * 16).proposal
+    lines = (PRICES.line(price, after - before),) if after != before else (free_line("nothing"),)
+    told = {"kind": kind, "from_": f"{before} instances", "to": f"{after:,} instances (a 2, b 1)", "stages": ()}
+    return plain.model_copy(update={**told, "inputs": {}, "evidence": (), "cost": total(lines, "it stays")})
+
+
+@pytest.mark.parametrize(
+    ("proposal", "told"),
+    [
+        (fleet("scale_out", 48, 1053), ("instance", 48, 1053, "1471.68", "1471.68")),
+        (fleet("scale_in", 48, 42), ("instance", 48, 42, "1471.68", None)),
+        (fleet("scale_out", 1, 3), ("instance", 1, 3, "1471.68", "1471.68")),
+        (fleet("scale_out", 48, 53, "secret"), ("instance", 48, 53, None, None)),
+        (fleet("scale_out", 48, 53, "broker"), ("instance", 48, 53, "50000.00", "50000.00")),
+        (fleet("investigate", 48, 48), None),
+        (fleet("rebalance", 48, 53), None),
+        (fleet("scale_out", 48, 53).model_copy(update={"to": "60 instances"}), None),
+        (fleet("scale_out", 48, 53).model_copy(update={"to": "53 shards"}), None),
+        (fleet("scale_out", 48, 53).model_copy(update={"from_": "some"}), None),
+    ],
+)
+def test_what_one_of_a_fleet_costs(proposal: Proposal, told: Any) -> None:
+    made = [
+        (
+            one.unit,
+            one.capacity_before,
+            one.capacity_after,
+            one.before and str(one.before),
+            one.added and str(one.added),
+        )
+        for one in unit_costs(proposal)
+    ]
+    assert made == ([told] if told else [])

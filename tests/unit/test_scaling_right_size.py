@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from controlplane.costs.capacity import unit_costs
 from controlplane.frames import Samples
 from controlplane.history import History
 from controlplane.model.alerts import Alert, AlertState
@@ -132,6 +133,9 @@ def test_a_group_that_is_too_large() -> None:
         "the one that restarts": True,
     }
     assert proposal.survives[0].reason == "4 of 6 carry the peak: cores 45 %, memory 40 %, network 30 %"
+    (unit,) = unit_costs(proposal)
+    assert (unit.unit, unit.capacity_before, unit.capacity_after) == ("core", 96, 48)
+    assert (unit.before, unit.after) == (Decimal("45.62"), Decimal("45.62"))
     assert [step.commands for step in proposal.plan] == [(), proposal.commands, ()]
     assert "billed until it ends" in cost.lines[1].note
     told = {item.option: item.reason for item in proposal.rejected}

@@ -1,4 +1,4 @@
-"""Compound growth: how fast, when a share of a store is used, and what has to be bought in which quarter."""
+"""Growth, documented and measured: when a share of a store is used, and what has to be bought in which quarter."""
 
 import math
 from dataclasses import dataclass
@@ -23,16 +23,20 @@ _MOST = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """A store now: usable bytes, and its growth in a quarter as a share of what is there."""
+    """A store now: usable bytes, and its growth in a quarter.
+
+    The documented growth is a share of what is there, so it compounds; what is measured is a straight line, and stays
+    one: to compound a busy day for years would be no plan. At each time the one that is further counts.
+    """
 
     name: str
     used: float
     size: float
-    measured: float | None
-    """None where there is too little history; the reason is in `why`."""
-    why: str
     growth: float
-    """The faster of the measured and the documented growth, 0 where it shrinks."""
+    """Documented, as a share of what is there; 0 where none is."""
+    measured: float | None
+    """As a share of what is used now; None where there is too little history, and `why` has the reason."""
+    why: str
     fitted: Trend | None
 
     @property
@@ -42,15 +46,29 @@ class Store:
 
     def used_after(self, quarters: float) -> float:
         """Bytes that are used then."""
-        return float(self.used * (1 + self.growth) ** quarters)
+        compound = float(self.used * (1 + self.growth) ** quarters)
+        return max(compound, self.used * (1 + self.line * quarters))
+
+    @property
+    def line(self) -> float:
+        """The measured growth, 0 where it shrinks or isn't measured."""
+        return max(0.0, self.measured or 0.0)
+
+    def measured_counts(self, horizon: int) -> int:
+        """The last quarter whose end the measured line reaches before the documented growth, 0 = none."""
+        ahead = [n for n in range(1, horizon + 1) if 1 + self.line * n > (1 + self.growth) ** n]
+        return max(ahead, default=0)
 
     def reaches(self, amount: float) -> float | None:
         """Quarters until that many bytes are used; 0 = they are; None = not within 100 years."""
         if self.used >= amount:
             return 0.0
-        if self.growth <= 0 or self.used <= 0:
+        if self.used <= 0:
             return None
-        quarters = math.log(amount / self.used) / math.log1p(self.growth)
+        more = amount / self.used
+        times = [math.log(more) / math.log1p(self.growth)] if self.growth > 0 else []
+        times += [(more - 1) / self.line] if self.line > 0 else []
+        quarters = min(times, default=math.inf)
         return quarters if quarters < _NEVER else None
 
 
@@ -92,14 +110,13 @@ def read_store(history: History, p: GrowthPlan, inventory: Inventory) -> Store:
     measured, why = _measured(history, p, fitted)
     if measured is None and p.growth is None:
         raise AdviceError(f"the growth of {printable(name, 60)} is neither documented nor measured: {why}")
-    growth = max(0.0, *(rate for rate in (measured, p.growth) if rate is not None))
-    if growth > _MOST:
+    if measured is not None and measured > _MOST:
         raise AdviceError(
-            f"{printable(name, 60)} grows by {growth * 100:,.0f} % a quarter by the last "
+            f"{printable(name, 60)} grows by {measured * 100:,.0f} % a quarter by the last "
             f"{human_duration(timedelta(seconds=fitted.seconds if fitted else 0))}, which is an event and no growth to "
             "plan with: find out what writes"
         )
-    return Store(name, newest, size, measured, why, growth, fitted)
+    return Store(name, newest, size, p.growth or 0.0, measured, why, fitted)
 
 
 def _stated(history: History, p: GrowthPlan, inventory: Inventory) -> float | None:

@@ -1,5 +1,6 @@
 """A store that grows by a share of itself: when it is full, and what to order when."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -44,7 +45,7 @@ def advise(history: History, parameters: GrowthPlan, inventory: Inventory, price
         "evidence": _evidence(history, store, p),
     }
     when = f"{p.target * 100:g} % is reached {_when(store, p.target, at)}, 100 % {_when(store, 1.0, at)}"
-    grows = f"It grows by {store.growth * 100:.1f} % a quarter ({_counts(store, p)})"
+    grows = f"Growth a quarter: {_counts(store, p)}"
     if not bought:
         return Proposal(
             kind="investigate",
@@ -97,12 +98,16 @@ def _filled(commands: tuple[tuple[str, ...], ...], store: Store, units: int) -> 
 
 def _counts(store: Store, p: GrowthPlan) -> str:
     """Which growth counts, with both named."""
-    measured = f"measured {store.measured * 100:+.1f} %" if store.measured is not None else f"not measured: {store.why}"
+    if store.measured is None:
+        return f"the documented {store.growth * 100:g} % count, compounded; not measured: {store.why}"
+    measured = f"measured {store.measured * 100:+.1f} %"
     if p.growth is None:
-        return f"{measured}; none is documented"
-    if store.measured is not None and store.measured > p.growth:
-        return f"{measured} counts, documented are {p.growth * 100:g} %"
-    return f"the documented {p.growth * 100:g} % count, {measured}"
+        return f"{measured} of today's count, on a straight line; none is documented"
+    quarters = store.measured_counts(p.horizon)
+    if not quarters:
+        return f"the documented {p.growth * 100:g} % count, compounded; {measured}"
+    then = "" if quarters >= p.horizon else f" until quarter {quarters}"
+    return f"{measured} of today's count{then}, on a straight line; documented are {p.growth * 100:g} %, compounded"
 
 
 def _when(store: Store, share: float, at: datetime) -> str:
@@ -171,7 +176,7 @@ def _inputs(store: Store, bought: tuple[Purchase, ...], p: GrowthPlan, prices: P
         "growth, measured": store.why
         if store.measured is None
         else f"{store.measured * 100:+.2f} % a quarter ({daily} a day), {store.why}",
-        "growth that counts": f"{store.growth * 100:.2f} % a quarter: the faster one",
+        "growth that counts": _counts(store, p),
         "target": f"{p.target * 100:g} %",
         "horizon": many(p.horizon, "quarter"),
         "lead time": format_duration(p.lead_time),
@@ -194,8 +199,8 @@ def _stages(store: Store, bought: tuple[Purchase, ...], p: GrowthPlan) -> tuple[
     least = whole(gross / p.unit)
     units = sum(one.units for one in bought)
     reason = (
-        f"{human(store.used, 'By')} × (1 + {store.growth:.4g})^{p.horizon} ÷ {p.target:g} − "
-        f"{human(store.size, 'By')}, in usable bytes"
+        f"{human(store.used, 'By')} × max((1 + {store.growth:g})^{p.horizon}, 1 + {store.line:.4g} × {p.horizon}) ÷ "
+        f"{p.target:g} − {human(store.size, 'By')}, in usable bytes"
     )
     each = many(p.multiple, "unit")
     return (
@@ -309,8 +314,8 @@ def _rejected(
                 reason=f"{human_money(spent)} is paid now, and the last of it stands idle for {many(idle, 'quarter')}",
             )
         )
-    if store.growth > 0:
-        tenth = Store(store.name, store.used * 0.9, store.size, None, "", store.growth, None)
+    if store.growth > 0 or store.line > 0:
+        tenth = replace(store, used=store.used * 0.9)
         gains = tenth.reaches(store.used) or 0.0
         rejected.append(
             Rejected(

@@ -93,6 +93,24 @@ def test_topics_are_sharded_before_nodes_are_added(crossing: float, messages: fl
         assert (proposal.cost.per_month, proposal.cost.one_off) == (0, 0)
 
 
+@pytest.mark.parametrize("restarts", [True, False])
+def test_tuning_moves_no_clients_unless_it_restarts(restarts: bool) -> None:
+    level = {
+        "name": "more",
+        "limits": {CLIENTS: 250000.0},
+        "restarts": restarts,
+        "commands": [["tune", "--", "{node}"]],
+    }
+    proposal = ask(load(3, 10 * K, 300 * K), *nodes(3), tunings=[level])
+    check_complete(proposal)
+    assert proposal.kind == "resize"
+    assert [text for text in proposal.commands if text.startswith("tune")] == [f"tune -- mq-{n}" for n in (1, 2, 3)]
+    assert ("lb drain -- mq-1" in proposal.commands) == restarts
+    assert any("drain it until they do" in before for before in proposal.plan[0].before) == restarts
+    assert "100,000 sessions that moved" in " ".join(proposal.plan[1].before) or not restarts
+    assert proposal.plan[-1].do == "Write the new limits of each node (mq.clients 250,000) into the inventory of mq-a"
+
+
 def test_sharding_does_not_help_connections() -> None:
     proposal = ask(load(3, 10 * K, 300 * K, crossing=0.5), *nodes(3))
     assert proposal.kind == "resize"

@@ -225,6 +225,14 @@ class Retention(Model):
     events: Duration = timedelta(days=730)
 
 
+class Terminal(Model):
+    """How the on-call terminal looks and listens."""
+
+    theme: Literal["dark", "light", "colour-blind"] = "dark"
+    keys: dict[str, str] = Field(default_factory=dict)
+    """Name of a binding (the help shows them) → keys, such as `act.acknowledge: x` or `move.down: n,down`."""
+
+
 class Settings(Model):
     """Everything a user configures."""
 
@@ -243,6 +251,7 @@ class Settings(Model):
     """Price books that replace the shipped ones, by pack."""
     notify: Notify = Notify()
     retention: Retention = Retention()
+    tui: Terminal = Terminal()
 
     @property
     def archive(self) -> Path:

@@ -3,29 +3,35 @@
 import gc
 import getpass
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any, ClassVar
 
 from textual import work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.command import CommandPalette
 from textual.message import Message
 from textual.screen import Screen
+from textual.theme import Theme
 
 from controlplane.model.errors import ControlplaneError
+from tui import theme
 from tui.commands import DONE, OF_ALERTS, Actions, Command, Kind, Target, question, refusal, superseded
 from tui.data import Log, Rulebook, Rules, Snapshot, SnapshotReader, utc_now
+from tui.keys import bound, checked
 from tui.screens.acknowledgements import AcknowledgementsScreen
 from tui.screens.alerts import AlertsScreen
 from tui.screens.audit import AuditScreen
 from tui.screens.base import SnapshotScreen
 from tui.screens.confirm import ConfirmDialog
 from tui.screens.help import HelpScreen
+from tui.screens.jump import Jump
 from tui.screens.recommendations import RecommendationsScreen
 from tui.screens.timeline import TimelineScreen
 from tui.text import safe
-from tui.theme import THEME
+from tui.theme import DARK, PALETTES, Palette
 from tui.trust import Mode, Trust, trust
 
 SCREENS: tuple[type[SnapshotScreen], ...] = (
@@ -82,10 +88,16 @@ class ControlplaneApp(App[None], inherit_bindings=False):
         clock: Callable[[], datetime] = utc_now,
         command_clock: Callable[[], datetime] | None = None,
         rules: Callable[[], Rules] | None = None,
+        palette: Palette = DARK,
+        keys: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__()
-        self.register_theme(THEME)
-        self.theme = THEME.name
+        for known in PALETTES.values():
+            self.register_theme(theme.theme(known))
+        theme.use(palette)
+        self.theme = palette.name
+        if keys:
+            self.set_keymap(checked(keys, bound(SCREENS, type(self))))
         reader.environment = environment
         self.reader, self.actions, self.read_only, self.clock = reader, actions, read_only, clock
         self.command_clock = command_clock or clock
@@ -106,6 +118,7 @@ class ControlplaneApp(App[None], inherit_bindings=False):
     # snapshots
 
     def on_mount(self) -> None:
+        self.theme_changed_signal.subscribe(self, self._recoloured)
         self.set_interval(1, self._second)
         # A daemon of its own: a poll that hangs on its store must not hold up quitting.
         self._poller = threading.Thread(target=self._poll, name="poll", daemon=True)
@@ -243,6 +256,19 @@ class ControlplaneApp(App[None], inherit_bindings=False):
         if mode is not None:
             self.switch_mode(mode)
 
+    def _recoloured(self, chosen: Theme) -> None:
+        """Draw everything again in the colours of another theme."""
+        theme.use(next((palette for palette in PALETTES.values() if palette.name == chosen.name), theme.CURRENT))
+        self.deliver(fresh=True)
+
+    def action_palette(self, name: str) -> None:
+        """Change to another theme."""
+        self.theme = PALETTES[name].name
+
+    def action_jump(self) -> None:
+        """Ask where to go."""
+        self.push_screen(CommandPalette(providers=[Jump], placeholder="A screen, alert, host or recommendation"))
+
     def action_help(self) -> None:
         """Show every key that works here."""
         self.push_screen(HelpScreen(self.screen.active_bindings))
@@ -259,6 +285,9 @@ class ControlplaneApp(App[None], inherit_bindings=False):
                 await node.run_action(action)
 
             yield SystemCommand(binding.description, tooltip or binding.description, run)
+        for name, palette in PALETTES.items():
+            if palette is not theme.CURRENT:
+                yield SystemCommand(f"Theme: {name}", "Change the colours", partial(self.action_palette, name))
 
 
 def run(
@@ -270,6 +299,8 @@ def run(
     actor: str | None = None,
     as_of: datetime | None = None,
     rules: Callable[[], Rules] | None = None,
+    palette: str = "dark",
+    keys: Mapping[str, str] | None = None,
 ) -> int:
     """Open the terminal on an event log (or on a function that opens one) until the operator quits; the exit code.
 
@@ -285,6 +316,8 @@ def run(
         clock=utc_now if as_of is None else lambda: as_of,
         command_clock=utc_now if as_of is None else lambda: as_of + (utc_now() - began),
         rules=rules,
+        palette=PALETTES[palette],
+        keys=keys,
     )
     gc.collect()
     gc.freeze()  # what is loaded by now stays; passing over it again and again would be felt while typing

@@ -33,5 +33,7 @@ def open_terminal(log: Any, settings: Any, *, read_only: bool = False, as_of: da
         actor=actor(),
         read_only=read_only,
         as_of=as_of,
+        palette=settings.tui.theme,
+        keys=settings.tui.keys,
         rules=lambda: rule_facts(bootstrap.load_rule_set(settings).rules.rules),
     )

@@ -54,6 +54,7 @@ MOVE: tuple[BindingType, ...] = (
     Binding("G,end", "move('last')", "Last", show=False, id="move.last"),
     Binding("ctrl+d,pagedown", "move('page_down')", "Half a page down", show=False, id="move.page_down"),
     Binding("ctrl+u,pageup", "move('page_up')", "Half a page up", show=False, id="move.page_up"),
+    Binding("colon", "app.jump", "Jump", show=False, id="find.jump", tooltip="To a screen, alert or recommendation"),
     Binding("tab", "app.focus_next", "Next pane", show=False, id="move.next_pane"),
     Binding("shift+tab", "app.focus_previous", "Previous pane", show=False, id="move.previous_pane"),
 )

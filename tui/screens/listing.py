@@ -25,6 +25,7 @@ FIND: tuple[BindingType, ...] = (
     Binding("escape", "back", "Clear the filter", show=False, id="find.clear"),
 )
 """Keys for finding a row."""
+_KEPT = "Enter keeps, Esc clears the filter"
 FIRST_RUN = (
     "Nothing has been evaluated yet",
     "",
@@ -105,7 +106,7 @@ class ListScreen(SnapshotScreen):
         """Give the list the rows of a snapshot."""
         table = self.table
         table.empty = self._empty(snapshot, now)
-        table.show(self.rows(snapshot), now, self.control.busy)
+        table.show(self.rows(snapshot), now, self.control.busy, self.control.failed)
 
     def show(self, snapshot: Snapshot, now: datetime) -> None:
         """Renew list and panes."""
@@ -126,7 +127,7 @@ class ListScreen(SnapshotScreen):
         name = self.HEADING or self.NAME
         text = f"{name} {shown:,} of {all_:,}" if table.filter.words else f"{name} {all_:,}"
         typing = self.query_one("#filter", Input).has_focus
-        hint = "Enter keeps, Esc clears the filter" if typing else f"by {table.order}"
+        hint = _KEPT if typing else f"by {table.order}"
         self.query_one("#left").border_title = Content(f"{text} · {hint}")
 
     def _empty(self, snapshot: Snapshot, now: datetime) -> tuple[str, ...]:

@@ -64,8 +64,8 @@ class AlertDetail(VerticalScroll, can_focus=True, inherit_bindings=False):
         self._tell("#advice", _advised(row, now))
         self._tell("#facts", Group(heading("Where it comes from", first=True), facts(row, now)))
         runbook = "" if story is None else story.runbook
-        if self._drawn != (runbook, theme.name()):
-            self._drawn = (runbook, theme.name())
+        if self._drawn != (runbook, theme.CURRENT.name):
+            self._drawn = (runbook, theme.CURRENT.name)
             self._tell("#runbook", _runbook(runbook, row))
 
     def _tell(self, where: str, what: RenderableType) -> None:
@@ -88,5 +88,5 @@ def _runbook(text: str, row: Row) -> RenderableType:
     if not text:
         named = f"The runbook {row.alert.runbook} isn't here." if row.alert.runbook else "The rule names no runbook."
         return Text(named, theme.QUIET)
-    code = "ansi_dark" if theme.dark() else "ansi_light"
+    code = "ansi_dark" if theme.CURRENT.dark else "ansi_light"
     return Group(heading("Runbook", first=True), Markdown(text, code_theme=code, hyperlinks=False))

@@ -87,8 +87,8 @@ class History(Sparkline):
             [low if value is None else value for value in values],
             width=len(values),
             height=self.size.height,
-            min_color=Color.parse(theme.DEEP),
-            max_color=Color.parse(theme.BRIGHT),
+            min_color=Color.parse(theme.CURRENT.deep),
+            max_color=Color.parse(theme.CURRENT.bright),
         )
         gaps = {column for column, value in enumerate(values) if value is None}
         return _Marked(spark, gaps, self._threshold_row(low, high), theme.DOUBT)

@@ -18,7 +18,8 @@ from tui.text import fit
 from tui.widgets.columns import GAP, Column, R, Table, layout, needs
 
 _MARK = 2
-_BUSY = "…"
+_BUSY, _FAILED = "…", "!"
+"""Marks of a row with a command under way, and of one whose last command failed."""
 _Cells = tuple[tuple[str, Style], ...]
 
 
@@ -76,6 +77,7 @@ class RowList(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         self._gone: R | None = None
         self._now: datetime | None = None
         self._busy: Collection[str] = frozenset()
+        self._failed: Collection[str] = frozenset()
         self._wanted: dict[str, int] = {}
         self._columns: list[tuple[Column[R], int]] = []
         self._drawn: dict[int, object] = {}
@@ -97,11 +99,11 @@ class RowList(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         """The last that was known of the row under the cursor, where that is gone."""
         return self._gone
 
-    def show(self, rows: Sequence[R], now: datetime, busy: Collection[str] = ()) -> None:
-        """Take new rows; `busy` are rows with a command under way."""
+    def show(self, rows: Sequence[R], now: datetime, busy: Collection[str] = (), failed: Collection[str] = ()) -> None:
+        """Take new rows; `busy` are rows with a command under way, `failed` those whose last one failed."""
         before = self.selected
         self._known = {row.id: row for row in rows}
-        self._all, self._now, self._busy = rows, now, busy
+        self._all, self._now, self._busy, self._failed = rows, now, busy, failed
         wanted = needs(
             self.table.columns, rows, now
         )  # only grows, so that columns don't move to and fro with every value
@@ -239,16 +241,15 @@ class RowList(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
             if self._drawn.get(y) != self._line(top + y - 1):
                 self.refresh(Region(0, y, self.width, 1))
 
-    def _line(self, index: int) -> tuple[_Cells, bool] | None:
+    def _line(self, index: int) -> tuple[_Cells, bool, str] | None:
         if index >= len(self._rows) or self._now is None:
             return None
         row, now = self._rows[index], self._now
-        busy = row.id in self._busy
+        mark = _BUSY if row.id in self._busy else _FAILED if row.id in self._failed else " "
         cells = []
         for column, width in self._columns:
-            text = _BUSY if busy and column is self._columns[-1][0] else column.cell(row, now)
-            cells.append((fit(text, width, right=column.right), column.style(row)))
-        return tuple(cells), row.id == self.cursor_id
+            cells.append((fit(column.cell(row, now), width, right=column.right), column.style(row)))
+        return tuple(cells), row.id == self.cursor_id, mark
 
     def render_line(self, y: int) -> Strip:
         """One line of the widget: the header, a row, or a word about why there is none."""
@@ -261,10 +262,11 @@ class RowList(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         self._drawn[y] = line
         if line is None:
             return Strip.blank(width, base)
-        cells, current = line
+        cells, current, mark = line
         if current:
             base += self._cursor_style()
-        segments = [Segment("> " if current else "  ", base + Style(bold=True, color=theme.ACCENT))]
+        mark_style = theme.BAD if mark == _FAILED else theme.HEADING
+        segments = [Segment((">" if current else " ") + mark, base + mark_style)]
         for text, style in cells:
             if style.reverse:  # only the word is turned around, not its padding
                 segments += [Segment(text.rstrip(), base + style), Segment(" " * GAP, base)]

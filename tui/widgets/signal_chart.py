@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from textual_plot import HiResMode, PlotWidget
 from textual_plot.axis_formatter import AxisFormatter, NumericAxisFormatter
 
+from controlplane.model.rules import Severity
 from controlplane.model.units import is_state
 from tui import theme
 from tui.data import History
@@ -86,7 +87,7 @@ class SignalChart(PlotWidget, can_focus=False, inherit_bindings=False):
 
     def show(self, history: History, threshold: str, unit: str) -> None:
         """Draw a history; hidden where there are fewer than two values."""
-        shown = (history, threshold, unit, theme.name())
+        shown = (history, threshold, unit, theme.CURRENT.name)
         if shown == self._shown:
             return
         self._shown = shown
@@ -102,12 +103,13 @@ class SignalChart(PlotWidget, can_focus=False, inherit_bindings=False):
         values = [value for _, value in known]
         low, high = min(values), max(values)
         first, last = known[0][0] / 1000, known[-1][0] / 1000
+        line, limit = theme.CURRENT.bright, theme.CURRENT.severity[Severity.WARNING]
         if parsed is not None:
             low, high = min(low, parsed.threshold), max(high, parsed.threshold)
             across = [first + (last - first) * number / _DOTS for number in range(_DOTS + 1)]
-            self.scatter(across, [parsed.threshold] * len(across), marker="╌", marker_style=theme.limit())
+            self.scatter(across, [parsed.threshold] * len(across), "╌", limit)
         for run in _runs(history):  # over the threshold, so that no value is hidden by it
-            self.plot([ms / 1000 for ms, _ in run], [value for _, value in run], theme.chart(), HiResMode.BRAILLE)
+            self.plot([ms / 1000 for ms, _ in run], [value for _, value in run], line, HiResMode.BRAILLE)
         room = ((high - low) or abs(high) or 1.0) * 0.08
         self.set_xlimits(first, last)
         self.set_ylimits(low - room, high + room)

@@ -31,7 +31,7 @@ class Tabs(Static):
     def show(self, screens: Sequence[tuple[str, str, str, str]], here: str) -> None:
         """Draw (digit, name, short name, count) of each screen; `here` is the digit of the open one."""
         width = self.size.width or 80
-        drawn = (tuple(screens), here, width)
+        drawn = (tuple(screens), here, width, theme.CURRENT.name)
         if drawn == self._drawn:
             return
         self._drawn = drawn

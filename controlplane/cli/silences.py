@@ -51,7 +51,7 @@ def add(
     as_json: bool,
     config: Any,
 ) -> None:
-    """Mute alerts for which every matcher holds, such as platform=prism 'host=~"redis-.*"'.
+    """Mute alerts for which every matcher holds, such as zone=z1 'host=~"redis-.*"'.
 
     Matchers see what routes see (docs/notifications.md). What would be muted now is shown; the end of what was told is
     told in any case.

@@ -144,7 +144,7 @@ def _settled(board: Board, draft: Draft) -> list[Draft]:
         gone = RecommendationWithdrawn(recommendation=standing.id, reason=reason)
         stream = f"recommendation:{standing.id}"
         return [draft.model_copy(update={"stream": stream, "payload": gone, "cause": draft.id}), draft]
-    error = f"recommendation {standing.id} stands for the same target: {standing.proposal.title}"
+    error = f"recommendation {standing.id} for the same target covers it: {standing.proposal.title}"
     failed = AdviceFailed(rule=new.rule, alert=new.alert, error=error)
     return [] if _told(board, failed) else [draft.model_copy(update={"payload": failed})]
 

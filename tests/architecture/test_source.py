@@ -31,7 +31,10 @@ PURE = (
     "controlplane/history.py",
     *(
         f"controlplane/notify/{name}.py"
-        for name in ("decide", "grouping", "compose", "routing", "slack", "pagerduty", "message")
+        for name in (
+            *("decide", "groups", "incident", "labels", "muting", "needs", "flapping"),
+            *("compose", "routing", "slack", "pagerduty", "message"),
+        )
     ),
 )
 """What may not read a clock: the same samples give the same events, whenever that is decided."""

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 import polars as pl
 
+from controlplane.frames import quotient
 from controlplane.model.methods.eligibility import Eligibility
 from controlplane.model.resources import Resource
 from controlplane.model.takeover import REMEMBERED
@@ -19,6 +20,7 @@ MEMBERS = pl.Schema(
 
 _OF = ["source", "cluster"]
 _REMEMBERED_MS = REMEMBERED // timedelta(milliseconds=1)
+_NEVER = 2**62
 
 
 class Refused(StrEnum):
@@ -100,10 +102,10 @@ def standings(
     too). Only what lies before a step, not longer than an hour, counts for it.
     """
     read = {"position": position, "lag": lag, "synchronous": synchronous}
-    rows = {name: _by_member(frame, members) for name, frame in read.items()}
+    rows = {name: _by_member(frame.lazy(), members.lazy()) for name, frame in read.items()}
     clusters = rows["position"].select(_OF).unique()
-    each = members.select("cluster", "member", "excluded", "stated").unique(["cluster", "member"], maintain_order=True)
-    grid = clusters.join(each, on="cluster").join(steps.select("source", "ts"), on="source").sort("ts")
+    each = members.lazy().select("cluster", "member", "excluded", "stated").unique(["cluster", "member"])
+    grid = clusters.join(each, on="cluster").join(steps.lazy().select("source", "ts"), on="source")
     for name, frame in rows.items():
         grid = _newest(grid, frame, name, "ts")
     grid = _rate(grid, rows["position"], _ms(p.rate_over))
@@ -121,10 +123,25 @@ def standings(
         loss_bytes=pl.when(nothing).then(0.0).otherwise(pl.col("behind") + pl.col("rate") * ttl),
         loss_seconds=pl.when(nothing).then(0.0).otherwise(pl.col("lag") + ttl),
     )
-    return judged.select(
-        *_OF, "member", "ts", "primary", "excluded", "synchronous", "silent", "behind", "lag",
-        "loss_bytes", "loss_seconds", "reachable", "refused",
-    ).sort(*_OF, "ts", "member")  # fmt: skip
+    return (
+        judged.select(
+            *_OF,
+            "member",
+            "ts",
+            "primary",
+            "excluded",
+            "synchronous",
+            "silent",
+            "behind",
+            "lag",
+            "loss_bytes",
+            "loss_seconds",
+            "reachable",
+            "refused",
+        )
+        .sort(*_OF, "ts", "member")
+        .collect()
+    )
 
 
 def candidates(standing: pl.DataFrame) -> pl.DataFrame:
@@ -144,12 +161,12 @@ def losses(standing: pl.DataFrame, measure: str) -> pl.DataFrame:
     return found.drop_nulls("value")
 
 
-def _by_member(rows: pl.DataFrame, members: pl.DataFrame) -> pl.DataFrame:
+def _by_member(rows: pl.LazyFrame, members: pl.LazyFrame) -> pl.LazyFrame:
     known = rows.join(members, on=["cluster", "host"])
-    return known.group_by(*_OF, "member", "ts").agg(pl.col("value").max()).sort("ts")
+    return known.group_by(*_OF, "member", "ts").agg(pl.col("value").max())
 
 
-def _newest(grid: pl.DataFrame, rows: pl.DataFrame, name: str, at: str) -> pl.DataFrame:
+def _newest(grid: pl.LazyFrame, rows: pl.LazyFrame, name: str, at: str) -> pl.LazyFrame:
     """The newest value of each member at or before the column `at`, with its time: `name` and `<name>_ts`."""
     found = rows.select(*_OF, "member", pl.col("ts").alias(f"{name}_ts"), pl.col("value").alias(name))
     return grid.sort(at).join_asof(
@@ -163,11 +180,12 @@ def _newest(grid: pl.DataFrame, rows: pl.DataFrame, name: str, at: str) -> pl.Da
     )
 
 
-def _rate(grid: pl.DataFrame, rows: pl.DataFrame, over_ms: int) -> pl.DataFrame:
+def _rate(grid: pl.LazyFrame, rows: pl.LazyFrame, over_ms: int) -> pl.LazyFrame:
     """`rate`: By/s of each member over the time before its last position; 0 where there is one sample only."""
     first = rows.select(*_OF, "member", pl.col("ts").alias("first_ts"), pl.col("value").alias("first"))
-    begun = grid.with_columns(begin=pl.col("position_ts") - over_ms).sort("begin", nulls_last=True)
-    known = begun.filter(pl.col("begin").is_not_null()).join_asof(
+    # Who has no position began never, and finds none.
+    begun = grid.with_columns(begin=(pl.col("position_ts") - over_ms).fill_null(_NEVER)).sort("begin")
+    known = begun.join_asof(
         first.sort("first_ts"),
         left_on="begin",
         right_on="first_ts",
@@ -176,14 +194,12 @@ def _rate(grid: pl.DataFrame, rows: pl.DataFrame, over_ms: int) -> pl.DataFrame:
         check_sortedness=False,
         coalesce=False,
     )
-    seconds = (pl.col("position_ts") - pl.col("first_ts")) / 1000
-    rate = pl.when(seconds > 0).then(((pl.col("position") - pl.col("first")) / seconds).clip(lower_bound=0))
-    known = known.with_columns(rate=rate.otherwise(0.0)).drop("begin", "first", "first_ts")
-    unknown = begun.filter(pl.col("begin").is_null()).with_columns(rate=pl.lit(0.0)).drop("begin")
-    return pl.concat([known, unknown.select(known.columns)])
+    time = pl.col("position_ts") - pl.col("first_ts")
+    rate = quotient((pl.col("position") - pl.col("first")) * 1000, time).clip(lower_bound=0)
+    return known.with_columns(rate=pl.when(time > 0).then(rate).otherwise(0.0)).drop("begin", "first", "first_ts")
 
 
-def _primaries(grid: pl.DataFrame) -> pl.DataFrame:
+def _primaries(grid: pl.LazyFrame) -> pl.LazyFrame:
     """`primary`, and of the primary for every member: `reference` (position), `rate`, `gone` (when it was last seen).
 
     Who writes has a position and no lag of the same age or newer; among several the reachable, furthest one. Where all

@@ -128,7 +128,7 @@ def _cost(out: "Console", recommendation: Recommendation) -> None:
         tell(f"Per {one.unit}: {money(one.before)} → {money(one.after)} {often}")
     for item in made.unknown:
         tell(f"Unknown        the price of {item}")
-    tell(f"Doing nothing  {cost.do_nothing}")
+    tell(f"Doing nothing: {cost.do_nothing}")
     tell("")
 
 

@@ -68,7 +68,7 @@ def test_sums_of_a_month_and_a_year(
     (row,) = [text for text in out.splitlines() if text.strip().startswith("Total")]
     assert month in row
     assert f"Pays back      {back}" in out
-    assert "Doing nothing  it stays" in out
+    assert "Doing nothing: it stays" in out
 
 
 def test_an_unknown_price_makes_the_total_a_lower_bound(capsys: pytest.CaptureFixture[str]) -> None:

@@ -96,7 +96,10 @@ def read_rules(paths: Sequence[Path], problems: Problems) -> RuleSet:
     """The rules of files and folders; half of them would mislead, so every problem counts."""
     texts, unread = read_rule_texts((), paths)
     problems.add(unread)
-    loaded = load_rules({Path(text.name).resolve(): text for text in texts}.values())
+    # A file that is named stands for itself, also where it is beside another one that is.
+    in_turn = sorted(texts, key=lambda text: not text.beside)
+    once = {Path(text.name).resolve(): text for text in in_turn}
+    loaded = load_rules(text for text in texts if once[Path(text.name).resolve()] is text)
     problems.add(loaded.problems)
     if not loaded.rules.rules and not unread and not loaded.problems:
         shown = ", ".join(map(str, paths))

@@ -75,6 +75,16 @@ def test_the_document(run: Run, here: Path, lag: Path, kind: str) -> None:
     assert not (here / ".controlplane").exists(), "nothing is stored"
 
 
+def test_two_files_of_a_folder_are_both_backtested(run: Run, here: Path, lag: Path, samples: Path) -> None:
+    other = here / "other.yaml"
+    other.write_text(rules(rule('when: "> 90"', id="less")).replace("component: ", "component: other-"))
+    for named in ((lag, other), (other, lag), (lag, other, lag)):
+        asked = [word for path in named for word in ("--rules", path)]
+        done = run("backtest", *asked, "--samples", samples, "--json")
+        assert done.code == 0, done.err
+        assert {one["rule"] for one in done.json["transitions"]} == {"lag", "less"}
+
+
 @pytest.mark.parametrize("form", ["iso", "ms"])
 def test_from_and_to(run: Run, lag: Path, samples: Path, form: str) -> None:
     begin, end = (at(1), at(3)) if form == "iso" else (str(ms(1)), str(ms(3)))

@@ -114,7 +114,7 @@ def _short_of(p: Primary, best: Standing, takes: timedelta, after: float | None)
         )
     if after is not None and after > 1:
         wrong.append(f"{best.shown} would be at {after:.0%} of its CPU")
-        remedies.append(f"{best.shown} as large as the primary")
+        remedies.append(f"less load on {best.shown}, or a larger machine")
     return wrong, remedies
 
 

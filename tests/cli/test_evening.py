@@ -96,7 +96,8 @@ def test_show_prints_the_whole_record(run: Run, copied: Path, evening: Evening) 
         squeezed = " ".join(shown.out.split())
         for text in (recommendation["title"], recommendation["why"], recommendation["gain"], recommendation["status"]):
             assert " ".join(text.split()) in squeezed
-        for part in ("Cost", "Doing nothing:", "Commands", "To revert", "Evidence", "Survives", "Takes effect in"):
+        does = "Plan" if recommendation["plan"] else "Commands"
+        for part in ("Cost", "Doing nothing", does, "To revert", "Evidence", "Survives", "Takes effect in"):
             assert part in shown.out, part
         for command in (*recommendation["commands"], *recommendation["revert"]):
             for line in command.splitlines():

@@ -34,6 +34,9 @@ def of(kind: str, size: float | None = None, *, name: str = "r1", target: str = 
         (of("rebalance"), of("scale_out", 3), False),
         (of("scale_out", 3), of("rebalance"), True),
         (of("rebalance"), of("scale_in"), True),
+        (of("failover"), of("repair"), True),
+        (of("investigate"), of("repair"), True),
+        (of("repair"), of("failover"), False),
     ],
     ids=lambda value: (
         f"{value.proposal.kind} {value.proposal.stages[-1].value if value.proposal.stages else '-'}"

@@ -80,7 +80,9 @@ def painted(widget: Widget) -> str:
 
 def painted_all(widget: Widget) -> str:
     """What the texts and charts below a widget show, also where they are scrolled out of sight."""
-    return "\n".join(painted(child) for child in widget.walk_children(Widget) if child.display and not child.children)
+    return "\n".join(
+        painted(child) for child in widget.walk_children(Widget, with_self=True) if child.display and not child.children
+    )
 
 
 def screen_text(app: ControlplaneApp) -> str:

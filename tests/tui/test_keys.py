@@ -25,7 +25,7 @@ BOUND = bound(SCREENS, ControlplaneApp)
     ],
 )
 def test_a_mistake_is_named(keys: dict[str, str], said: str) -> None:
-    with pytest.raises(BadKeys, match="tui.keys") as raised:
+    with pytest.raises(BadKeys) as raised:
         checked(keys, BOUND)
     assert said in str(raised.value)
 

@@ -1,4 +1,4 @@
-"""Pictures of the first screen at four sizes and in its states; the accepted ones are in __snapshots__."""
+"""Pictures of the screens and their states; the accepted ones are in __snapshots__."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -6,9 +6,16 @@ from datetime import timedelta
 import pytest
 
 from controlplane.eventlog.log import EventLog
+from controlplane.eventlog.projections import ALERTS, RECOMMENDATIONS
+from controlplane.model.matchers import Matcher
+from controlplane.model.payloads import AdviceFailed, NotificationDelivered, RuleSetActivated, SilenceCreated
+from controlplane.model.silences import Silence
+from controlplane.operator import Operator
 from tests.tui import sample
-from tests.tui.driving import Clock, ready, terminal
+from tests.tui.driving import Clock, ready, terminal, until
 from tests.tui.sample import NOW
+from tui.screens.detail import DetailScreen
+from tui.theme import PALETTES
 
 SIZES = [(60, 15), (80, 24), (120, 30), (160, 50)]
 
@@ -24,20 +31,75 @@ def alike(snap_compare: Callable[..., bool], monkeypatch: pytest.MonkeyPatch) ->
             await ready(pilot)
             await pilot.press(*keys)
             await pilot.pause()
+            if isinstance(pilot.app.screen, DetailScreen):
+                await until(lambda: pilot.app.screen.told, "the story")
+                await pilot.pause()
 
         return snap_compare(app, terminal_size=size, run_before=prepare)
 
     return compare
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+def sized(*sizes: tuple[int, int]):
+    return pytest.mark.parametrize("size", sizes, ids=lambda size: f"{size[0]}x{size[1]}")
+
+
+@sized(*SIZES)
 def test_alerts(log: EventLog, alike, size: tuple[int, int]) -> None:
     assert alike(terminal(log), size, "j")
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@sized((60, 15), (80, 24), (160, 50))
 def test_detail(log: EventLog, alike, size: tuple[int, int]) -> None:
     assert alike(terminal(log), size, "j", "enter")
+
+
+@pytest.fixture
+def busy(log: EventLog) -> EventLog:
+    """The evening with an alert that has no advice, a silence, a rule set, a failed source and a decision."""
+    gone = next(row for row in log.rows(ALERTS).values() if row.component == "spark")
+    silence = Silence(
+        id="s1",
+        matchers=(Matcher.parse('host=~"es-.*"'),),
+        starts_at=NOW - timedelta(minutes=5),
+        ends_at=NOW + timedelta(minutes=55),
+        author="ana",
+        reason="disks are being changed",
+        created_at=NOW,
+    )
+    error = "spark.executors of nightly-load has no sample in the 5 minutes before 19:04:00 UTC"
+    active = RuleSetActivated(digest="d1" * 32, rules=339, platforms=("catalyst", "prism"))
+    sent = NotificationDelivered(delivery="d1", channel="slack", attempts=1, seconds=0.4)
+    events = [
+        (active, "rules"),
+        (AdviceFailed(rule="datalyptica-spark-size", alert=gone.id, error=error), f"alert:{gone.id}"),
+        (SilenceCreated(silence=silence), "silence:s1"),
+        (sent, "delivery:d1"),
+    ]
+    sample.append(log, [sample.draft(payload, NOW, stream=stream) for payload, stream in events])
+    found = next(one for one in log.rows(RECOMMENDATIONS).values() if one.proposal.kind == "scale_out")
+    Operator(log).approve(found.id, actor="mira", reason="before the nightly run", now=NOW)
+    return log
+
+
+@sized((60, 15), (80, 24), (160, 50))
+@pytest.mark.parametrize("key", ["2", "3", "4", "5"], ids=["recommendations", "timeline", "held", "sources"])
+def test_screens(busy: EventLog, alike, key: str, size: tuple[int, int]) -> None:
+    assert alike(terminal(busy), size, key)
+
+
+@sized((80, 24), (160, 50))
+def test_recommendation(log: EventLog, alike, size: tuple[int, int]) -> None:
+    assert alike(terminal(log), size, "2", "j", "enter")
+
+
+@pytest.mark.parametrize("name", ["light", "colour-blind"])
+def test_themes(log: EventLog, alike, name: str) -> None:
+    assert alike(terminal(log, palette=PALETTES[name]), (120, 30))
+
+
+def test_failover_is_confirmed_by_name(log: EventLog, alike) -> None:
+    assert alike(terminal(log), (80, 24), "A", *"billing")
 
 
 @pytest.mark.parametrize("size", [(60, 15), (80, 24)], ids=["60x15", "80x24"])

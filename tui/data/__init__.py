@@ -2,6 +2,7 @@
 
 from tui.data.log import History, Log, Measured, utc_now
 from tui.data.outlook import Outlook, outlook
+from tui.data.past import PastLog, position_at
 from tui.data.reader import SnapshotReader
 from tui.data.rows import AdviceRow, Entry, Holding, Lack, Row
 from tui.data.rulebook import Rulebook, RuleFacts, Rules, rule_facts
@@ -19,6 +20,7 @@ __all__ = [
     "Log",
     "Measured",
     "Outlook",
+    "PastLog",
     "Place",
     "Row",
     "RuleFacts",
@@ -28,6 +30,7 @@ __all__ = [
     "SnapshotReader",
     "Story",
     "outlook",
+    "position_at",
     "read_story",
     "rule_facts",
     "tick_interval",

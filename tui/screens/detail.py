@@ -65,6 +65,11 @@ class DetailScreen(SnapshotScreen):
         return self._row
 
     @property
+    def told(self) -> bool:
+        """Whether what surrounds the alert has been read."""
+        return self._story is not None
+
+    @property
     def ended(self) -> Row | None:
         """The last that was known of it, when it has ended."""
         return self._last if self._row is None else None

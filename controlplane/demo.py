@@ -19,7 +19,7 @@ from controlplane.tick import ControlPlane, tick
 START = datetime(2026, 3, 12, 18, tzinfo=UTC)
 END = datetime(2026, 3, 12, 20, 24, tzinfo=UTC)
 """The recording goes on until 21:00; here a zone, a node and a database are down, with the most to look at."""
-CADENCE = timedelta(minutes=10)
+CADENCE = timedelta(minutes=24)
 _STORES = ("events.db", "events.db-wal", "events.db-shm", "telemetry.duckdb", "telemetry.duckdb.wal", "tick.lock")
 
 

@@ -3,7 +3,7 @@
 A derived sample depends on the samples up to its step alone, never on how long the window is that it is made in.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -52,27 +52,34 @@ def derive(
     ]
     if not signals:
         return window
-    # The few signals that others are derived from are looked through again and again.
-    inputs = _only(window, {name for _, signal in signals for name in signal.inputs})
-    windows = [(platform, signal, _of(inputs, platform, signal.inputs)) for platform, signal in signals]
-    answered = [
-        (platform, signal, mine, steps)
-        for platform, signal, mine in windows
-        if len(steps := _answered(mine, past, platform, signal.inputs, step_ms))
-    ]
-    stored = _stored(answered, window, past, step_ms)
+    inputs = {name for _, signal in signals for name in signal.inputs}
+    now, coverage = _sorted(window, inputs), window.coverage.filter(pl.col("signal").is_in(list(inputs)))
+    answered = []
+    for platform, signal in signals:
+        wanted = pl.col("signal").is_in(list(signal.inputs)) & pl.col("platform").is_in([platform, ""])
+        mine = coverage.filter(wanted)
+        steps = _answered(mine, past, platform, signal.inputs, step_ms)
+        if len(steps):
+            answered.append((platform, signal, mine, steps))
+    before = {span: _sorted(found, inputs) for span, found in _stored(answered, window, past, step_ms).items()}
+    known: dict[tuple[object, ...], pl.DataFrame] = {}
     for platform, signal, mine, steps in answered:
-        known = [_of(stored[span], platform, signal.inputs) for span in signal.spans]
         # A series that is there is there, whatever its value is.
         of_use = not isinstance(signal.derive, Absent)
-        rows = {name: _rows((*known, mine), name, of_use=of_use) for name in signal.inputs}
-        values = derived_values(signal, rows, mine.coverage, steps, inventory, platform, step_ms)
+        rows = {}
+        for name in signal.inputs:
+            # Many are derived from the same few.
+            key = (platform, name, signal.spans, of_use)
+            if key not in known:
+                known[key] = _rows([*(before[span] for span in signal.spans), now], platform, name, of_use=of_use)
+            rows[name] = known[key]
+        values = derived_values(signal, rows, mine, steps, inventory, platform, step_ms)
         parts.append(_samples(platform, signal.name, values, steps))
     return _together(parts)
 
 
 def _stored(
-    answered: Sequence[tuple[str, Signal, Samples, pl.DataFrame]], window: Samples, past: Past, step_ms: int
+    answered: Sequence[tuple[str, Signal, pl.DataFrame, pl.DataFrame]], window: Samples, past: Past, step_ms: int
 ) -> dict[Span, Samples]:
     """The stretches before the window that the signals need."""
     needed: dict[Span, set[str]] = {}
@@ -91,22 +98,15 @@ def _stored(
     return found
 
 
-def _only(samples: Samples, signals: Collection[str]) -> Samples:
+def _sorted(samples: Samples, signals: Collection[str]) -> Mapping[tuple[str, str], pl.DataFrame]:
+    """ROWS by (pack, signal), of some signals; one pass over all samples."""
     series = samples.series.filter(pl.col("signal").is_in(list(signals)))
-    coverage = samples.coverage.filter(pl.col("signal").is_in(list(signals)))
-    return Samples(series, samples.samples.join(series.select("sid"), on="sid", how="semi"), coverage)
+    rows = samples.samples.join(series, on="sid").select("platform", "signal", *ROWS)
+    parts = rows.partition_by("platform", "signal", as_dict=True, include_key=False)
+    return {(str(platform), str(signal)): part for (platform, signal), part in parts.items()}
 
 
-def _of(samples: Samples, platform: str, signals: Collection[str]) -> Samples:
-    """The part of some signals that a pack reads."""
-    wanted = pl.col("signal").is_in(list(signals)) & pl.col("platform").is_in([platform, ""])
-    series = samples.series.filter(wanted)
-    return Samples(
-        series, samples.samples.join(series.select("sid"), on="sid", how="semi"), samples.coverage.filter(wanted)
-    )
-
-
-def _answered(window: Samples, past: Past, platform: str, inputs: Sequence[str], step_ms: int) -> pl.DataFrame:
+def _answered(coverage: pl.DataFrame, past: Past, platform: str, inputs: Sequence[str], step_ms: int) -> pl.DataFrame:
     """source and ts of the steps at which a source answered for every input that it has."""
     offered = [
         (source, signal) for source, pack, signal in past.offered or () if signal in inputs and pack in {platform, ""}
@@ -114,7 +114,7 @@ def _answered(window: Samples, past: Past, platform: str, inputs: Sequence[str],
     expected = (
         pl.concat(
             [
-                window.coverage.select("source", "signal"),
+                coverage.select("source", "signal"),
                 pl.DataFrame(offered, {"source": pl.String, "signal": pl.String}, orient="row"),
             ]
         )
@@ -122,21 +122,20 @@ def _answered(window: Samples, past: Past, platform: str, inputs: Sequence[str],
         .group_by("source")
         .agg(pl.len().alias("expected"))
     )
-    steps = window.coverage.select(
+    steps = coverage.select(
         "source", "signal", pl.int_ranges("first", pl.col("last") + 1, step_ms).alias("ts")
     ).explode("ts")
     full = steps.unique().group_by("source", "ts").agg(pl.len().alias("n")).join(expected, on="source")
     return full.filter(pl.col("n") == pl.col("expected")).select("source", "ts").sort("source", "ts")
 
 
-def _rows(parts: Sequence[Samples], signal: str, *, of_use: bool) -> pl.DataFrame:
+def _rows(
+    parts: Sequence[Mapping[tuple[str, str], pl.DataFrame]], platform: str, signal: str, *, of_use: bool
+) -> pl.DataFrame:
     """ROWS of one signal; where they are `of_use`, by series and time and without samples that are no number."""
-    found = [
-        part.samples.join(part.series.filter(pl.col("signal") == signal), on="sid").select(ROWS.names())
-        for part in parts
-    ]
-    rows = pl.concat(found)
-    if len(found) > 2:
+    found = [part[key] for part in parts for key in ((platform, signal), ("", signal)) if key in part]
+    rows = pl.concat(found) if found else ROWS.to_frame()
+    if len(parts) > 2:
         # In a long window, two stretches before it can overlap.
         rows = rows.unique(["source", "labels", "ts"])
     return usable(rows) if of_use else rows

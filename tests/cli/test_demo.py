@@ -78,7 +78,7 @@ def test_printed_and_again(evening: Evening, tmp_path: Path, run: Run, monkeypat
     assert _tree(home)[0] == "demo"
     assert all(name.startswith("demo") for name in _tree(home))
     _check_tables(done.stdout, evening.document)
-    assert re.findall(r"replayed to (\d\d:\d\d)Z", done.stderr) == ["18:40", "19:20", "19:50", "20:24"]
+    assert re.findall(r"replayed to (\d\d:\d\d)Z", done.stderr) == ["18:48", "19:12", "20:00", "20:24"]
 
     def exported(folder: Path) -> str:
         monkeypatch.setenv("CONTROLPLANE_HOME", str(folder))

@@ -1,6 +1,6 @@
 """All cases, in the order in which they are run."""
 
-from benchmarks import backtests, deciding, decoding, evaluating, events, prometheus, samples, starting, ticking
+from benchmarks import backtests, deciding, decoding, evaluating, events, policies, prometheus, samples, starting, ticking
 
 ALL = (
     *starting.CASES,
@@ -10,6 +10,7 @@ ALL = (
     *ticking.CASES,
     *deciding.CASES,
     *backtests.CASES,
+    *policies.CASES,
     *samples.CASES,
     *events.CASES,
 )

@@ -7,7 +7,7 @@ from controlplane.history import History
 from controlplane.model.errors import AdviceError
 from controlplane.model.labels import printable
 from controlplane.model.methods import Fleet
-from controlplane.model.methods.fleet import Capacity, Metric, Ratio, StepRow
+from controlplane.model.methods.fleet import Capacity, Ratio, StepRow
 from controlplane.model.prices import PriceBook
 from controlplane.model.recommendations import Proposal
 from controlplane.model.resources import Inventory
@@ -16,7 +16,7 @@ from controlplane.scaling.fleet.asks import Ask, of_absolute, of_row, stabilised
 from controlplane.scaling.fleet.layout import free_addresses, lay_out
 from controlplane.scaling.fleet.members import Members, read_members
 from controlplane.scaling.fleet.proposal import Decision, propose
-from controlplane.scaling.fleet.readings import Reading, read
+from controlplane.scaling.fleet.readings import Reader, Reading
 from controlplane.scaling.fleet.stages import Sized, ceiling, present, sized
 
 _ROUNDING = 1e-9
@@ -27,7 +27,8 @@ def advise(history: History, parameters: Fleet, inventory: Inventory, prices: Pr
     p = parameters
     members = read_members(history, inventory, p)
     size = present(members.count, members.changes, history.at_ms, p)
-    readings = _readings(history, p.metrics, members, p, size)
+    reader = Reader(history, members, p, size)
+    readings = [reader.read(metric) for metric in p.metrics]
     blind = [reading for reading in readings if not reading.known]
     if len(blind) == len(readings):
         raise history.missing(blind[0].metric.signal, f"group {members.name}")
@@ -55,14 +56,10 @@ def advise(history: History, parameters: Fleet, inventory: Inventory, prices: Pr
     if result.count == size and not (most and result.limit == most[1]):
         raise AdviceError(f"{members.shown} keeps its {many(size, p.noun)}: {_kept(result)}")
     others = [
-        (other, _asks(_readings(history, other.metrics, members, p, size), history, members, size))
+        (other, _asks([reader.read(metric) for metric in other.metrics], history, members, size))
         for other in p.alternatives
     ]
-    return propose(Decision(history, p, members, tuple(readings), result, layout, free, tuple(others)), prices)
-
-
-def _readings(history: History, metrics: Sequence[Metric], members: Members, p: Fleet, size: int) -> list[Reading]:
-    return [read(history, metric, members, p, size) for metric in metrics]
+    return propose(Decision(history, p, members, tuple(readings), reader, result, layout, free, tuple(others)), prices)
 
 
 def _asks(readings: Sequence[Reading], history: History, members: Members, size: int) -> list[Ask]:

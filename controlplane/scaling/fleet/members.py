@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from controlplane.history import History
+from controlplane.history import FRESH, History, last
 from controlplane.model.errors import AdviceError
 from controlplane.model.labels import printable
 from controlplane.model.methods import Fleet
@@ -139,10 +139,12 @@ def _answers(history: History, p: Fleet, resources: tuple[Resource, ...]) -> tup
     if p.up is None or p.up not in history.samples.series["signal"]:
         return None, None
     names = {name for resource in resources for name in (resource.id, resource.host) if name}
-    frame = history.latest(p.up, "host", fold="max").filter(pl.col("host").is_in(list(names)))
-    if frame.is_empty():
+    series = history.series(p.up, "host").filter(pl.col("host").is_in(list(names)))
+    newest = last(history.rows(series["sid"], FRESH), "sid")
+    if newest.is_empty():
         return None, p.up
-    return frozenset(frame.filter(pl.col("value") > 0)["host"].to_list()), None
+    up = newest.filter(pl.col("value") > 0).join(series, on="sid", maintain_order="left")
+    return frozenset(up["host"].to_list()), None
 
 
 def _lost(

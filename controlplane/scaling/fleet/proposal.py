@@ -6,7 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Literal
 
-from controlplane.history import FRESH, History
+from controlplane.history import History
 from controlplane.model.commands import Argv, fill
 from controlplane.model.labels import printable
 from controlplane.model.methods import Fleet
@@ -20,7 +20,7 @@ from controlplane.scaling.fleet.asks import Ask, told
 from controlplane.scaling.fleet.layout import Layout
 from controlplane.scaling.fleet.members import Members
 from controlplane.scaling.fleet.options import price_of, rejected
-from controlplane.scaling.fleet.readings import Reading
+from controlplane.scaling.fleet.readings import Reader, Reading
 from controlplane.scaling.fleet.stages import Sized
 from controlplane.scaling.fleet.survival import survives
 
@@ -33,6 +33,7 @@ class Decision:
     parameters: Fleet
     members: Members
     readings: tuple[Reading, ...]
+    reader: Reader
     sized: Sized
     layout: Layout
     free: int | None
@@ -195,7 +196,8 @@ def _create(argv: Argv, group: str) -> str:
 
 def _evidence(d: Decision) -> tuple[Evidence, ...]:
     history, members = d.history, d.members
-    reference = history.reference(*d.parameters.reads(), within=d.parameters.lookback + FRESH)
+    signals = {reading.metric.signal: reading.metric for reading in d.readings}
+    references = {signal: d.reader.reference(metric) for signal, metric in signals.items()}
     found = [history.told()]
     for reading in d.readings:
         metric = reading.metric
@@ -216,7 +218,7 @@ def _evidence(d: Decision) -> tuple[Evidence, ...]:
                 at=history.at,
                 limit=limit,
                 verdict=verdict if reading.known else "no data",
-                reference=reference,
+                reference=references[metric.signal],
             )
         )
     return tuple(found)

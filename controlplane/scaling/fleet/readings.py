@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import polars as pl
 
-from controlplane.frames import in_order
+from controlplane.frames import Samples, digest, in_order
 from controlplane.history import FRESH, History, ms
 from controlplane.model.methods import Fleet
 from controlplane.model.methods.fleet import Capacity, Metric, StepRow
@@ -55,41 +55,6 @@ class Reading:
         return bool(since.select(((pl.col("known") > 0) & over).all()).item())
 
 
-def read(history: History, metric: Metric, members: Members, p: Fleet, size: int) -> Reading:
-    """A metric at every instant at which its samples changed, at the beginnings of its windows, and now.
-
-    A sample holds for five minutes. Before now, only members count that had a sample by then. Members that don't
-    answer are left out.
-    """
-    begins = [history.at_ms - ms(window) for window in windows(metric, p)]
-    samples = _samples(history, metric, members, p)
-    seen = samples.filter(pl.col("ts") > min(begins))["ts"]
-    grid = pl.concat([pl.Series("ts", [*begins, history.at_ms], pl.Int64), seen]).unique().sort().to_frame()
-    held = (
-        samples.group_by("member")
-        .agg(pl.col("ts").min().alias("born"))
-        .sort("member")
-        .join(grid, how="cross")
-        .sort("ts", "member")
-        .join_asof(samples.sort("ts", "member"), on="ts", by="member", tolerance=ms(FRESH) - 1, check_sortedness=False)
-    )
-    counted = held.group_by("ts", maintain_order=True).agg(
-        in_order(pl.col("value").drop_nulls()).list.sum().alias("total"),
-        pl.col("value").count().cast(pl.Int64).alias("known"),
-        (pl.col("value").is_null() & (pl.col("born") <= pl.col("ts"))).sum().cast(pl.Int64).alias("missing"),
-    )
-    frame = grid.join(counted, on="ts", how="left", maintain_order="left").with_columns(
-        pl.col("total").fill_null(0.0), pl.col("known").fill_null(0), pl.col("missing").fill_null(0)
-    )
-    here = size - members.unready
-    if not metric.each:
-        known = pl.when(pl.col("known") > 0).then(here).otherwise(0).alias("known")
-        return Reading(metric, frame.with_columns(known, pl.lit(0, pl.Int64).alias("missing")))
-    lacking = (here - pl.col("known")).clip(lower_bound=0)
-    now = pl.col("ts") == history.at_ms
-    return Reading(metric, frame.with_columns(pl.when(now).then(lacking).otherwise("missing").alias("missing")))
-
-
 def windows(metric: Metric, p: Fleet) -> tuple[timedelta, ...]:
     """How far before now the metric counts."""
     if isinstance(metric, StepRow):
@@ -97,24 +62,97 @@ def windows(metric: Metric, p: Fleet) -> tuple[timedelta, ...]:
     return tuple(direction.stabilise for direction in (p.scale_out, p.scale_in) if direction)
 
 
-def _samples(history: History, metric: Metric, members: Members, p: Fleet) -> pl.DataFrame:
-    """member (a number), ts and value; 0 is the fleet as a whole. What is negative is no load."""
-    where = dict(metric.where) | {name: history.alert.labels.get(name, "") for name in metric.match}
-    labels = (p.by,) if metric.each else ()
-    # Several series of a member are parts of its load, but several readings of its utilisation.
-    parts = isinstance(metric, Capacity) or not metric.each
-    within = max(windows(metric, p)) + FRESH
-    rows = history.of(metric.signal, *labels, fold="sum" if parts else "mean", where=where, within=within)
-    rows = rows.filter(pl.col("value") >= 0)
-    if not metric.each:
-        return rows.select(pl.lit(0, pl.UInt32).alias("member"), "ts", "value")
-    if members.names is None:
-        number = pl.col(p.by).rle_id().alias("member")
-        return rows.select(number, "ts", "value")
-    named = rows.join(members.names, left_on=p.by, right_on="label", maintain_order="left")
-    twice = named.select(p.by, "member").unique()["member"].is_duplicated().any()
-    if not twice:
-        return named.select("member", "ts", "value")
-    folded = in_order(pl.col("value"))
-    value = folded.list.sum() if parts else folded.list.mean()
-    return named.group_by("member", "ts", maintain_order=True).agg(value.alias("value")).sort("member", "ts")
+_Key = tuple[str, tuple[tuple[str, str], ...], bool, bool]
+
+
+class Reader:
+    """Reads the metrics of a fleet of `size` members; those that look at the same series share what is read."""
+
+    def __init__(self, history: History, members: Members, p: Fleet, size: int) -> None:
+        self._history = history
+        self._members = members
+        self._p = p
+        self._here = size - members.unready
+        self._windows: dict[_Key, set[timedelta]] = {}
+        self._frames: dict[_Key, pl.DataFrame] = {}
+        for metric in (*p.metrics, *(metric for other in p.alternatives for metric in other.metrics)):
+            self._windows.setdefault(self._key(metric), set()).update(windows(metric, p))
+
+    def read(self, metric: Metric) -> Reading:
+        """A metric at every instant at which its samples changed, at the beginnings of its windows, and now.
+
+        A sample holds for five minutes. Before now, only members count that had a sample by then. Members that don't
+        answer are left out.
+        """
+        key = self._key(metric)
+        if key not in self._frames:
+            self._frames[key] = self._frame(key)
+        begin = self._history.at_ms - ms(max(windows(metric, self._p)))
+        return Reading(metric, self._frames[key].filter(pl.col("ts") >= begin))
+
+    def reference(self, metric: Metric) -> str:
+        """What names the samples that were read for it: the beginning of their sha256."""
+        key = self._key(metric)
+        sids = self._members_of(key)["sid"]
+        known = self._history.samples
+        series = known.series.filter(pl.col("sid").is_in(sids.implode()))
+        rows = self._history.rows(sids, self._within(key))
+        return "samples " + digest(Samples(series, rows, known.coverage.clear()))[:16]
+
+    def _key(self, metric: Metric) -> _Key:
+        labels = self._history.alert.labels
+        where = dict(metric.where) | {name: labels.get(name, "") for name in metric.match}
+        # Several series of a member are parts of its load, but several readings of its utilisation.
+        parts = isinstance(metric, Capacity) or not metric.each
+        return metric.signal, tuple(sorted(where.items())), metric.each, parts
+
+    def _within(self, key: _Key) -> timedelta:
+        return max(self._windows[key]) + FRESH
+
+    def _frame(self, key: _Key) -> pl.DataFrame:
+        at = self._history.at_ms
+        begins = [at - ms(window) for window in self._windows[key]]
+        samples = self._samples(key).sort("ts")
+        seen = samples.filter(pl.col("ts") > min(begins))["ts"]
+        grid = pl.concat([pl.Series("ts", [*begins, at], pl.Int64), seen]).unique().sort().to_frame()
+        born = samples.group_by("member").agg(pl.col("ts").min().alias("born")).sort("member")
+        held = grid.join(born, how="cross", maintain_order="left_right").join_asof(
+            samples, on="ts", by="member", tolerance=ms(FRESH) - 1, check_sortedness=False
+        )
+        counted = held.group_by("ts", maintain_order=True).agg(
+            in_order(pl.col("value").drop_nulls()).list.sum().alias("total"),
+            pl.col("value").count().cast(pl.Int64).alias("known"),
+            (pl.col("value").is_null() & (pl.col("born") <= pl.col("ts"))).sum().cast(pl.Int64).alias("missing"),
+        )
+        frame = grid.join(counted, on="ts", how="left", maintain_order="left").with_columns(
+            pl.col("total").fill_null(0.0), pl.col("known").fill_null(0), pl.col("missing").fill_null(0)
+        )
+        if not key[2]:
+            known = pl.when(pl.col("known") > 0).then(self._here).otherwise(0).alias("known")
+            return frame.with_columns(known, pl.lit(0, pl.Int64).alias("missing"))
+        lacking = (self._here - pl.col("known")).clip(lower_bound=0)
+        return frame.with_columns(pl.when(pl.col("ts") == at).then(lacking).otherwise("missing").alias("missing"))
+
+    def _samples(self, key: _Key) -> pl.DataFrame:
+        """member (a number), ts and value. What is negative is no load."""
+        members = self._members_of(key)
+        rows = self._history.rows(members["sid"], self._within(key)).filter(pl.col("value") >= 0)
+        rows = rows.join(members, on="sid").select("member", "ts", "value")
+        if not members["member"].is_duplicated().any():
+            return rows
+        # Sorted, so that a sum doesn't depend on the order in which the series came.
+        folded = in_order(pl.col("value").sort())
+        value = folded.list.sum() if key[3] else folded.list.mean()
+        return rows.group_by("member", "ts").agg(value.alias("value"))
+
+    def _members_of(self, key: _Key) -> pl.DataFrame:
+        """sid and member (a number) of the series that count; 0 is the fleet as a whole."""
+        signal, where, each, _ = key
+        by = self._p.by
+        series = self._history.series(signal, by, *(name for name, _ in where if name != by))
+        series = series.filter(*(pl.col(name) == value for name, value in where))
+        if not each:
+            return series.select("sid", pl.lit(0, pl.UInt32).alias("member"))
+        if self._members.names is None:
+            return series.select("sid", (pl.col(by).rank("dense") - 1).cast(pl.UInt32).alias("member"))
+        return series.join(self._members.names, left_on=by, right_on="label").select("sid", "member")

@@ -1,6 +1,17 @@
 """All cases, in the order in which they are run."""
 
-from benchmarks import backtests, deciding, decoding, evaluating, events, policies, prometheus, samples, starting, ticking
+from benchmarks import (
+    backtests,
+    deciding,
+    decoding,
+    evaluating,
+    events,
+    policies,
+    prometheus,
+    samples,
+    starting,
+    ticking,
+)
 
 ALL = (
     *starting.CASES,

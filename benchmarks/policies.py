@@ -50,7 +50,11 @@ def write(path: Path, hours: int) -> None:
     text = pa.dictionary(pa.int32(), pa.string())
     schema = pa.schema([("ts", pa.int64()), ("signal", text), ("labels", text), ("value", pa.float64())])
     signals = sorted({signal for loads in _LOADS.values() for signal in loads})
-    labels, level, steady, of_signal, of_labels = [], [], [], [], []
+    labels: list[str] = []
+    level: list[float] = []
+    steady: list[bool] = []
+    of_signal: list[int] = []
+    of_labels: list[int] = []
     for group, loads in _LOADS.items():
         first = len(labels)
         tier = group.partition("-")[0]

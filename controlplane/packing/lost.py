@@ -131,9 +131,17 @@ def _chosen(
     for goal in _goals(program, problem, {m: list(hosts.values()) for m, hosts in start.items()}, stay):
         _settle(program, goal)
     _settle(program, list(stay.values()))
+    # Of as many that give way, the smallest ones.
+    for machine in running:
+        program.costs[stay[machine.id]] = -_weight(machine, problem)
     values = program.solve(nodes_for(len(program.costs))).values or (0,) * len(program.costs)
     begun = {m: h for m, hosts in start.items() for h, variable in hosts.items() if values[variable]}
     return begun, tuple(machine for machine, variable in stay.items() if not values[variable])
+
+
+def _weight(machine: Machine, problem: Problem) -> int:
+    room = problem.room()
+    return 1 + sum(part * 1000 // most for part, most in zip(machine.size, room, strict=True) if most)
 
 
 def _apart(

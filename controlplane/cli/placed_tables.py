@@ -14,17 +14,13 @@ from controlplane.packing.moves import Moves
 from controlplane.packing.problem import RESOURCES, Problem, Size, used
 from controlplane.packing.spare import Sized
 from controlplane.packing.study import Study
+from controlplane.packing.told import amount
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 _HOSTS = 40
 _LISTED = 8
-
-
-def amount(of: int, value: int) -> str:
-    """A part of a size for people: `1,328`, `9.216 TB`."""
-    return f"{round(value / 1000, 3):,.7g}" if of == 0 else human(value, "By")
 
 
 def show_study(out: "Console", made: Study, over: Sequence[Locked], cost: Mapping[str, Any]) -> None:

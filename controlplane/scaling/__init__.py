@@ -9,6 +9,7 @@ from controlplane.model.methods import (
     ConsumerLag,
     Fleet,
     GrowthPlan,
+    HostSpare,
     Ladder,
     Placement,
     Replicas,
@@ -24,6 +25,7 @@ from controlplane.scaling import (
     consumer_lag,
     fleet,
     growth_plan,
+    host_spare,
     ladder,
     placement,
     replicas,
@@ -45,5 +47,6 @@ METHODS: dict[type, Callable[[History, Any, Inventory, PriceBook], Proposal]] = 
     RightSize: right_size.advise,
     Ladder: ladder.advise,
     GrowthPlan: growth_plan.advise,
+    HostSpare: host_spare.advise,
 }
 """Model of the parameters → the method; AdviceError says what is missing where the inputs don't allow a proposal."""

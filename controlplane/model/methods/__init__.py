@@ -11,6 +11,7 @@ from controlplane.model.methods.brokers import Brokers
 from controlplane.model.methods.failover import Load, Primary, Zone
 from controlplane.model.methods.fleet import Fleet
 from controlplane.model.methods.growth_plan import GrowthPlan
+from controlplane.model.methods.host import Host, HostSpare
 from controlplane.model.methods.ladder import Ladder
 from controlplane.model.methods.member_load import MemberLoad
 from controlplane.model.methods.readiness import Broker, Cache, Standby
@@ -32,6 +33,8 @@ __all__ = [
     "FailoverParameters",
     "Fleet",
     "GrowthPlan",
+    "Host",
+    "HostSpare",
     "Ladder",
     "Lag",
     "Load",
@@ -67,12 +70,23 @@ ScalingMethod = Literal[
     "reserve",
     "replicas",
     "growth_plan",
+    "host_spare",
 ]
 ScalingParameters = (
-    ConsumerLag | Brokers | StorageGrowth | Placement | Fleet | Ladder | RightSize | Reserve | Replicas | GrowthPlan
+    ConsumerLag
+    | Brokers
+    | StorageGrowth
+    | Placement
+    | Fleet
+    | Ladder
+    | RightSize
+    | Reserve
+    | Replicas
+    | GrowthPlan
+    | HostSpare
 )
-FailoverMethod = Literal["primary", "zone", "standby", "region", "active_standby", "cache", "broker"]
-FailoverParameters = Primary | Zone | Standby | Region | ActiveStandby | Cache | Broker
+FailoverMethod = Literal["primary", "zone", "standby", "region", "active_standby", "cache", "broker", "host"]
+FailoverParameters = Primary | Zone | Standby | Region | ActiveStandby | Cache | Broker | Host
 
 PARAMETERS: dict[str, type[Parameters]] = {
     "consumer_lag": ConsumerLag,
@@ -92,6 +106,8 @@ PARAMETERS: dict[str, type[Parameters]] = {
     "standby": Standby,
     "cache": Cache,
     "broker": Broker,
+    "host": Host,
+    "host_spare": HostSpare,
 }
 """Method → the model of its parameters."""
 

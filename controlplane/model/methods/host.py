@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import Field, Strict
+from pydantic import AfterValidator, Field, Strict
 
 from controlplane.model.commands import Argv, templates
 from controlplane.model.methods.base import Parameters, Positive, PriceId
@@ -11,6 +11,15 @@ from controlplane.model.time import Duration
 
 _HOST = templates("host", "bmc")
 _MACHINE = templates("machine", "host", "origin")
+
+
+def _plain(checks: dict[str, Argv]) -> dict[str, Argv]:
+    for argv in checks.values():
+        if not argv:
+            raise ValueError('a command needs at least its program, such as ["ceph", "health", "detail"]')
+    return checks
+
+
 Named = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -30,15 +39,15 @@ class Placed(Parameters):
 class Host(Placed):
     """`host`: where the machines of a dead host start again, in which order, and what doesn't fit.
 
-    Reads host.up and the signals of `quorum`.
+    Reads the signal `up`.
     """
 
     up: str = "host.up"
     """1 while a host (label `host`) reports."""
-    quorum: dict[Named, Named] = Field(default_factory=dict)
-    """Group → the signal that counts its members that work, for the check before its machines start."""
-    storage: str = "shared storage answers, and its health shows no inactive placement group"
+    storage: Annotated[str, Field(min_length=1)] = "the storage of its disks answers"
     """What has to be true of the storage before a machine starts elsewhere."""
+    checks: Annotated[dict[Named, Argv], AfterValidator(_plain)] = Field(default_factory=dict)
+    """`storage`, a group or a role → the command that shows whether it is as it has to be before machines start."""
     fence: Positive = timedelta(minutes=1)
     """Until the host is certainly off (house)."""
     start: Positive = timedelta(minutes=2)
@@ -80,7 +89,7 @@ class Host(Placed):
 
     def reads(self) -> tuple[str, ...]:
         """See Parameters."""
-        return (self.up, *self.quorum.values())
+        return (self.up,)
 
 
 class HostSpare(Placed):

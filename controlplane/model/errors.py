@@ -51,3 +51,7 @@ class AdviceError(ControlplaneError):
     def __init__(self, reason: str) -> None:
         self.reason = reason
         super().__init__(reason)
+
+
+class AdviceRefused(AdviceError):
+    """What is known now forbids the change; advice to make it that was given before must not stand either."""

@@ -13,7 +13,7 @@ from controlplane.costs.breach import breached
 from controlplane.frames import Samples
 from controlplane.history import History
 from controlplane.model.alerts import Alert, AlertState
-from controlplane.model.errors import AdviceError
+from controlplane.model.errors import AdviceError, AdviceRefused
 from controlplane.model.events import Draft
 from controlplane.model.labels import short_hash
 from controlplane.model.payloads import (
@@ -129,6 +129,8 @@ class Adviser:
             return [draft(RecommendationWithdrawn(recommendation=recommendation.id, reason=gone))]
         try:
             proposal = self._advise(placed, facts, at)
+        except AdviceRefused as refused:
+            return [draft(RecommendationWithdrawn(recommendation=recommendation.id, reason=str(refused)))]
         except AdviceError:
             # What was true stays until it expires: no number is better than a guess.
             if at >= recommendation.expires_at:

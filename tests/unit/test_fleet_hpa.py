@@ -76,7 +76,7 @@ def test_the_whole_way_counts_members_without_samples_and_without_an_answer() ->
     proposal = ask([RATIO], [of_each(CPU, values), ups(9, down=[8])], fleet(9))
     assert (stage(proposal, "raw"), count(proposal)) == (12, 12)
     assert "3 unknown" in proposal.why
-    assert "1 instance elsewhere don't answer" in proposal.why
+    assert "Without an answer elsewhere: 1 instance, counted as idle." in proposal.why
 
 
 # stabilisation: the smallest number upwards, the largest downwards, recomputed at every instant of the window

@@ -146,3 +146,21 @@ def test_a_source_that_goes_away_later_takes_nothing_away(shop: Settings, tmp_pa
         tick(plane, START + minute * MINUTE)
     assert proposed(plane) == []
     assert any("memory has no data" in reason for reason in reasons(plane))
+
+
+def test_what_was_proposed_is_withdrawn_when_it_may_no_longer_be_done(shop: Settings, tmp_path: Path) -> None:
+    tick(bootstrap.control_plane(shop), START + 5 * MINUTE)
+    path = tmp_path / "memory.parquet"
+    good = path.read_bytes()
+    path.write_bytes(b"not parquet")
+    plane = bootstrap.control_plane(shop)
+    for minute in range(6, 16, 2):
+        tick(plane, START + minute * MINUTE)
+    (gone,) = plane.log.rows(RECOMMENDATIONS).values()
+    assert gone.status is Status.WITHDRAWN
+    assert gone.reason is not None
+    assert gone.reason.startswith("nothing is taken away from web (12 → 10): memory has no data")
+    path.write_bytes(good)
+    for minute in range(16, 27, 2):
+        tick(plane, START + minute * MINUTE)
+    assert [kind for _, kind, _ in proposed(plane)] == ["scale_in", "scale_in"]

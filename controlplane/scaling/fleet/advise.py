@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from controlplane.history import History
-from controlplane.model.errors import AdviceError
+from controlplane.model.errors import AdviceError, AdviceRefused
 from controlplane.model.labels import printable
 from controlplane.model.methods import Fleet
 from controlplane.model.methods.fleet import Capacity, Ratio, StepRow
@@ -50,7 +50,7 @@ def advise(history: History, parameters: Fleet, inventory: Inventory, prices: Pr
     if result.count < size:
         reasons = refusals(members, readings, size, result.count, len(layout.zones), p)
         if reasons:
-            raise AdviceError(
+            raise AdviceRefused(
                 f"nothing is taken away from {members.shown} ({size} → {result.count}): {'; '.join(reasons)}"
             )
     if result.count == size and not (most and result.limit == most[1]):
@@ -87,7 +87,7 @@ def refusals(members: Members, readings: Sequence[Reading], size: int, count: in
         reasons.append(f"{members.unknown} has no data, so who answers isn't known")
     if members.silent:
         more = f" and {len(members.silent) - 1} more" if len(members.silent) > 1 else ""
-        reasons.append(f"{printable(members.silent[0], 60)}{more} doesn't answer")
+        reasons.append(f"no answer from {printable(members.silent[0], 60)}{more}")
     for reading in readings:
         metric = reading.metric
         if not reading.known:

@@ -88,7 +88,7 @@ def _why(d: Decision) -> str:
         zones = ", ".join(printable(zone, 60) for zone in members.lost)
         text += f" Zone {zones} is lost with {many(members.gone, p.noun)}; nothing is started there."
     if members.silent:
-        text += f" {many(members.unready, p.noun)} elsewhere don't answer and count as idle."
+        text += f" Without an answer elsewhere: {many(members.unready, p.noun)}, counted as idle."
     blind = [reading.metric.signal for reading in d.readings if not reading.known]
     if blind:
         text += f" Without data: {', '.join(dict.fromkeys(blind))}."

@@ -29,6 +29,9 @@ def news(
     repeat: timedelta,
 ) -> News | None:
     """Why to send a message of `firing` and `ended` when the last one, at `told_at`, had `told` and `told_ended`."""
+    if not firing and not ended:
+        # What fires is muted: that it isn't told now is no end.
+        return None
     if told_at is None:
         return News.FIRST if firing else None
     if not firing <= told:

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from controlplane.documents import read_document, validate
 from controlplane.model.errors import ControlplaneError, InvalidInput, Place, Problem
-from controlplane.model.routes import Route
+from controlplane.model.routes import Route, Tree
 from controlplane.settings import (
     InventoryFile,
     InventoryTargets,
@@ -28,7 +28,8 @@ from controlplane.settings import (
 if TYPE_CHECKING:
     from controlplane.eventlog.log import EventLog
     from controlplane.model.prices import PriceBook
-    from controlplane.notify.outbox import DeliveryReport
+    from controlplane.notify.channels import Channels
+    from controlplane.notify.outbox import DeliveryReport, Outbox
     from controlplane.rules.load import Loaded
     from controlplane.telemetry.collector import Collector
     from controlplane.telemetry.store import SampleStore
@@ -217,23 +218,48 @@ def route(notify: Notify) -> Route:
     return default_route(schemes)
 
 
-def deliver(settings: Settings, log: "EventLog") -> "DeliveryReport":
-    """Send what is due in the outbox by the channels of the settings."""
-    from controlplane.eventlog.projections import OUTBOX
-    from controlplane.notify.channels import load_channels
-    from controlplane.notify.outbox import deliver as send
+def outbox(settings: Settings, log: "EventLog") -> "Outbox":
+    """What is queued, and the channels of the settings to send it by; what they can't be loaded for is in it."""
+    from controlplane.eventlog.projections import DELIVERIES, OUTBOX
+    from controlplane.notify.letters import LABELS
+    from controlplane.notify.outbox import Outbox
 
     notify = settings.notify
-    channels = load_channels(notify.channels, timeout=notify.timeout, strict=False)
-    holder = f"{socket.gethostname()}/{os.getpid()}"
-    return send(
-        log,
-        channels,
-        outbox=OUTBOX,
+    tree = Tree(route(notify))
+    tell = [channel for node in tree.of(LABELS) for channel in node.channels]
+    tell += [channel.name for channel in notify.channels]
+    return Outbox(
+        log=log,
+        channels=channels(settings),
+        rows=OUTBOX,
+        records=DELIVERIES,
         now=lambda: datetime.now(UTC),
-        holder=holder,
+        holder=f"{socket.gethostname()}/{os.getpid()}",
         max_age=notify.max_age,
+        tell=tuple(dict.fromkeys(tell)),
+        environment=settings.environment,
     )
+
+
+def channels(settings: Settings) -> "Channels":
+    """The channels of the settings, with the reason for each that can't be loaded."""
+    from controlplane.notify.channels import load_channels
+
+    return load_channels(settings.notify.channels, timeout=settings.notify.timeout, strict=False)
+
+
+def deliver(settings: Settings, log: "EventLog") -> "DeliveryReport":
+    """Send what is due in the outbox by the channels of the settings."""
+    from controlplane.notify.outbox import deliver as send
+
+    return send(outbox(settings, log))
+
+
+def monitor(settings: Settings, address: str) -> "MonitorServer":
+    """The server of `/metrics` and `/healthz`, listening; CannotListen where it can't."""
+    from controlplane.monitor.server import Gathering, MonitorServer
+
+    return MonitorServer(address, Gathering(settings, lambda: open_log(settings)))
 
 
 def missing_settings(path: Path | None) -> NoSettings:

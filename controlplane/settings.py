@@ -11,6 +11,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from controlplane.model.base import Model, RuleId
 from controlplane.model.errors import ControlplaneError
+from controlplane.model.rate import RateField
 from controlplane.model.routes import Inhibition, Route, Times
 from controlplane.model.time import Duration
 
@@ -176,6 +177,8 @@ class Channel(Model):
 
     name: RuleId
     url: Secret
+    rate: RateField | None = None
+    """The most messages in a stretch of time, such as 1/s or 120/m; absent = by kind (see `notify.pace.HOUSE`)."""
 
 
 class Notify(Model):

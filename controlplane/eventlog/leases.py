@@ -17,6 +17,12 @@ def take(connection: Connection, name: str, holder: str, now: datetime, ttl: tim
     return True
 
 
+def held(connection: Connection, name: str, now: datetime) -> bool:
+    """Whether somebody has the lease."""
+    there = connection.execute(select(leases.c.expires_at).where(leases.c.name == name)).one_or_none()
+    return there is not None and there.expires_at > to_text(now)
+
+
 def give_back(connection: Connection, name: str, holder: str) -> None:
     """Give a lease back, if `holder` holds it."""
     connection.execute(delete(leases).where(leases.c.name == name, leases.c.holder == holder))

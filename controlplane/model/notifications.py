@@ -16,6 +16,14 @@ class Action(StrEnum):
     RESOLVE = "resolve"
 
 
+class Subject(StrEnum):
+    """What a message is about: the platforms, the control plane itself, or nothing (a test of the channel)."""
+
+    ALERT = "alert"
+    SELF = "self-monitoring"
+    TEST = "test"
+
+
 class Member(Model):
     """One alert of an incident, as told in a message."""
 
@@ -50,6 +58,7 @@ class Message(Model):
     """Everything a channel may render; text in it is hostile until escaped by the channel."""
 
     action: Action
+    subject: Subject = Subject.ALERT
     incident: str
     episode: str
     """Event id of the alert that opened the incident."""
@@ -74,6 +83,8 @@ class Message(Model):
     repeated: bool = False
     """Nothing is new; it still fires."""
     advice: tuple[Advice, ...] = ()
+    note: str = ""
+    """What else there is to say, such as what to do."""
     runbook: str | None = None
     """Name of the runbook, or its URL where the settings say where runbooks are."""
     environment: str = ""
@@ -92,6 +103,8 @@ class Delivery(Model):
     attempts: int = 0
     next_attempt_at: Instant
     last_error: str = ""
+    turn: int = 0
+    """How often somebody queued it again after it was given up."""
     position: int = Field(default=0, description="log position of the queued event; orders a lane")
 
 

@@ -11,8 +11,10 @@ import apprise
 from controlplane.model.errors import ControlplaneError, InvalidInput, Place, Problem
 from controlplane.model.labels import printable
 from controlplane.model.notifications import Action, Message
+from controlplane.model.rate import Rate
 from controlplane.model.rules import Severity
 from controlplane.notify.addresses import Kind, kind_of, own, scrub, secrets_of
+from controlplane.notify.pace import HOUSE
 from controlplane.notify.plugins import register
 from controlplane.notify.preview import bodies
 from controlplane.notify.receipt import CURRENT, Attempt, Receipt, Verdict
@@ -34,8 +36,13 @@ class Channel:
 
     name: str
     kind: Kind
+    rate: Rate
     secrets: tuple[str, ...] = field(repr=False)
     _apprise: Any = field(repr=False)
+
+    def requests(self, message: Message) -> int:
+        """How many requests a send of the message makes at most."""
+        return len(bodies(self.kind, message))
 
     def send(self, message: Message, attempt: Attempt) -> Receipt:
         """Render and send once, and say what came of it; raises nothing, and no secret is in the receipt."""
@@ -81,6 +88,7 @@ class Channel:
             status=receipt.status,
             retry_after=receipt.retry_after,
             reference=printable(reference),
+            unreachable=receipt.unreachable,
         )
 
 
@@ -130,7 +138,8 @@ def _load(channel: Declared) -> Channel:
         raise ControlplaneError(
             f"the URL in {where} isn't one that can be notified; write it as in {_EXAMPLES}, or as apprise documents it"
         )
-    return Channel(channel.name, kind_of(url), secrets, service)
+    kind = kind_of(url)
+    return Channel(channel.name, kind, channel.rate or HOUSE[kind], secrets, service)
 
 
 _EXAMPLES = (

@@ -3,11 +3,12 @@
 from datetime import UTC, datetime
 
 from controlplane.model.labels import describe, printable
-from controlplane.model.notifications import Action, Advice, Member, Message
+from controlplane.model.notifications import Action, Advice, Member, Message, Subject
 from controlplane.model.time import human_duration
-from controlplane.model.units import human
+from controlplane.model.units import human, many
 
 TITLE = 250
+NOTE = 500
 _LABELS = 300
 
 
@@ -27,14 +28,18 @@ def _width(text: str) -> int:
 
 def state(message: Message) -> str:
     """Severity and state in words: `CRITICAL firing`, `RESOLVED`."""
+    if message.subject is Subject.TEST:
+        return "TEST"
+    if message.subject is Subject.SELF and message.action is Action.TRIGGER:
+        return message.severity.upper()
     return "RESOLVED" if message.action is Action.RESOLVE else f"{message.severity.upper()} firing"
 
 
 def headline(message: Message) -> str:
     """State, how many, and what, in a line."""
-    many = f" ({message.firing:,} alerts)" if message.firing > 1 else ""
+    count = f" ({_many(message, message.firing)})" if message.firing > 1 else ""
     still = "still " if message.repeated else ""
-    return f"{still}{state(message)}{many}: {printable(message.title)}"
+    return f"{still}{state(message)}{count}: {printable(message.title)}"
 
 
 def place(message: Message) -> str:
@@ -51,11 +56,21 @@ def instant(at: datetime) -> str:
 def numbers(message: Message) -> str:
     """How many fire or ended, and since when."""
     lasted = human_duration(message.at - message.started_at)
+    if message.subject is Subject.TEST:
+        return f"sent {instant(message.at)}"
+    if message.subject is Subject.SELF:
+        if message.action is Action.RESOLVE:
+            return f"messages get through again, after {lasted}"
+        return f"{_many(message, message.firing)} given up since {instant(message.started_at)}"
     if message.action is Action.RESOLVE:
         return f"{_alerts(message.resolved)} resolved after {lasted}, began {instant(message.started_at)}"
     ended = f", {message.resolved:,} resolved" if message.resolved else ""
     muted = f"; it mutes {_alerts(message.inhibited)}" if message.inhibited else ""
     return f"{_alerts(message.firing)} firing{ended} since {instant(message.started_at)} ({lasted}){muted}"
+
+
+def _many(message: Message, number: int) -> str:
+    return many(number, "message") if message.subject is Subject.SELF else _alerts(number)
 
 
 def _alerts(number: int) -> str:
@@ -64,7 +79,8 @@ def _alerts(number: int) -> str:
 
 def member(item: Member) -> str:
     """One alert in a line: summary, value against threshold, labels, since."""
-    parts = [f"{printable(item.summary)} [{value(item)}]"]
+    # What the control plane tells of itself has no threshold.
+    parts = [f"{printable(item.summary)} [{value(item)}]" if item.threshold else printable(item.summary, 400)]
     if item.labels:
         parts.append(printable(describe(item.labels), _LABELS))
     parts.append(f"since {instant(item.active_at)}" if item.firing else "resolved")
@@ -112,7 +128,9 @@ def link(message: Message) -> str | None:
 
 
 def references(message: Message) -> list[str]:
-    """Rule, incident and runbook."""
+    """Rule, incident and runbook; a test of a channel has none of them."""
+    if message.subject is Subject.TEST:
+        return ["Sent by `controlplane notify test`"]
     found = [f"Rule {printable(message.rule)}", f"Incident {printable(message.incident)}"]
     return [*found, f"Runbook {printable(message.runbook, 1_000)}"] if message.runbook else found
 
@@ -123,6 +141,8 @@ def text(message: Message) -> dict[str, str]:
     lines += [f"- {member(item)}" for item in message.members]
     lines += [more] if (more := unlisted(message, len(message.members))) else []
     lines += hidden(message)
+    if message.note:
+        lines += ["", printable(message.note, NOTE)]
     for item in message.advice:
         lines += ["", "Recommendation", *(f"  {line}" for line in advice(item))]
     lines += ["", *references(message)]

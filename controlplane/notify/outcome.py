@@ -1,8 +1,7 @@
 """What an attempt comes to: the event that records it, and when the next one is due."""
 
+import hashlib
 from datetime import datetime, timedelta
-
-from tenacity import RetryCallState, Retrying, wait_random_exponential
 
 from controlplane.model.events import Draft
 from controlplane.model.notifications import Delivery
@@ -15,7 +14,7 @@ from controlplane.model.payloads import (
 )
 from controlplane.notify.receipt import Receipt, Verdict
 
-_BACKOFF = wait_random_exponential(multiplier=2, min=1, max=300)
+_SHORTEST, _LONGEST = 1.0, 300.0
 _LONGEST_WAIT = timedelta(hours=1)
 """A longer Retry-After isn't believed."""
 _LIMITED = "asked to wait: "
@@ -37,9 +36,10 @@ def settled(delivery: Delivery, receipt: Receipt, at: datetime, max_age: timedel
         return dead(delivery, attempts, receipt.detail, at)
     if at - delivery.queued_at > max_age:
         return dead(delivery, attempts, f"too old for another attempt; the last one: {receipt.detail}", at)
-    wait, error = backoff(attempts), receipt.detail
-    if receipt.retry_after is not None:
-        wait, error = max(wait, min(receipt.retry_after, _LONGEST_WAIT)), _LIMITED + error
+    wait, error = backoff(f"{delivery.id}/{delivery.turn}", attempts), receipt.detail
+    if receipt.limited:
+        asked = receipt.retry_after or timedelta(0)
+        wait, error = max(wait, min(asked, _LONGEST_WAIT)), _LIMITED + error
     failed = NotificationFailed(
         delivery=delivery.id, channel=delivery.channel, attempts=attempts, error=error, next_attempt_at=at + wait
     )
@@ -61,16 +61,20 @@ def dropped(delivery: Delivery, reason: str, at: datetime) -> Draft:
 
 
 def resting(delivery: Delivery, at: datetime) -> bool:
-    """Whether the provider named a time to wait that isn't over; it holds for the whole channel."""
+    """Whether the provider wanted fewer messages and the wait isn't over; it holds for the whole channel."""
     return delivery.last_error.startswith(_LIMITED) and delivery.next_attempt_at > at
 
 
-def backoff(attempts: int) -> timedelta:
-    """How long to wait after so many failed attempts: full jitter, between 1 s and 2, 4, 8 … 300 s."""
-    state = RetryCallState(Retrying(), None, (), {})
-    state.attempt_number = attempts
-    return timedelta(seconds=_BACKOFF(state))
+def backoff(delivery: str, attempts: int) -> timedelta:
+    """How long to wait after so many failed attempts: full jitter, between 1 s and 2, 4, 8 … 300 s.
+
+    The jitter is a hash of delivery and attempt: those that failed together come apart, and a replay waits as long.
+    """
+    high = min(_LONGEST, 2.0 ** min(attempts, 20))
+    drawn = int.from_bytes(hashlib.sha256(f"{delivery}|{attempts}".encode()).digest()[:8], "big") / 2**64
+    return timedelta(seconds=_SHORTEST + drawn * (high - _SHORTEST))
 
 
 def _draft(delivery: Delivery, key: str, payload: EventPayload, at: datetime) -> Draft:
+    key = f"{delivery.turn}/{key}" if delivery.turn else key
     return Draft(stream=f"delivery:{delivery.id}", key=key, payload=payload, occurred_at=at)

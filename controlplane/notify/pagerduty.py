@@ -71,6 +71,8 @@ def _details(message: Message) -> dict[str, Any]:
         "incident": printable(message.incident),
         "rule": printable(message.rule),
         "runbook": printable(message.runbook, 1_000) if message.runbook else "none",
+        **({"note": printable(message.note, words.NOTE)} if message.note else {}),
+        **({"muted_by_it": words.hidden(message)[1:]} if message.hidden else {}),
         "evidence": [
             {
                 "summary": printable(item.summary),

@@ -97,7 +97,7 @@ def post(attempt: Attempt, url: str, body: Mapping[str, Any], token: str | None 
             ) as response:
                 return Answer(response.status_code, _text(response), _retry_after(response.headers))
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-        return Receipt(Verdict.RETRY, _explain(error, attempt))
+        return Receipt(Verdict.RETRY, _explain(error, attempt), unreachable=True)
 
 
 def _text(response: requests.Response) -> str:

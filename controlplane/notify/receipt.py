@@ -9,6 +9,8 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
+TOO_MANY = 429
+
 
 class Verdict(StrEnum):
     """What an attempt means: delivered; retry = it may work later; rejected = the same message never will."""
@@ -30,6 +32,13 @@ class Receipt:
     """How long the provider asked us to wait."""
     reference: str = ""
     """The provider's id of the message, such as Slack's ts."""
+    unreachable: bool = False
+    """No answer came, so that any other message of the channel would fare no better now."""
+
+    @property
+    def limited(self) -> bool:
+        """Whether the provider wants fewer messages."""
+        return self.retry_after is not None or self.status == TOO_MANY
 
 
 class Aborted(OSError):

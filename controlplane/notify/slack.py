@@ -6,6 +6,7 @@ Limits: header 150 characters, section 3,000, 50 blocks.
 import re
 from typing import Any
 
+from controlplane.model.labels import printable
 from controlplane.model.notifications import Advice, Message
 from controlplane.notify import message as words
 from controlplane.notify.message import fit
@@ -38,6 +39,8 @@ def slack(message: Message) -> dict[str, Any]:
         blocks.append(_section(_members(message)))
     if message.hidden:
         blocks.append(_section(escape("\n".join(fit(line, 400) for line in words.hidden(message)), SECTION)))
+    if message.note:
+        blocks.append(_section(escape(printable(message.note, words.NOTE), SECTION)))
     blocks += [_section(_advice(item)) for item in message.advice]
     blocks.append({"type": "context", "elements": [_mrkdwn(escape(" · ".join(words.references(message)), 2_000))]})
     if url := words.link(message):

@@ -28,8 +28,9 @@ from controlplane.model.payloads import (
     NotificationQueued,
     NotificationSuppressed,
 )
+from controlplane.model.rules import Severity
 from controlplane.notify.channels import Channels, load_channels
-from controlplane.notify.outbox import DeliveryReport, deliver
+from controlplane.notify.outbox import DeliveryReport, Outbox, deliver
 from controlplane.notify.outcome import backoff
 from controlplane.notify.receipt import Aborted, Attempt
 from controlplane.settings import Channel
@@ -82,7 +83,7 @@ class Office:
         self.folder, self.providers = folder, providers
         self.log = EventLog.open(store(folder))
         self.clock = Clock()
-        self.declared = [channel(name, f"URL_{name.upper()}") for name in names]
+        self.declared = [channel(name, f"URL_{name.upper()}", rate="1000/s") for name in names]
         self.desk = Desk(tree(*names, group_interval="1s"), channels=names)
         self.timeout = QUICK
 
@@ -97,7 +98,7 @@ class Office:
         return load_channels(self.declared if declared is None else declared, timeout=self.timeout, **options)
 
     def deliver(self, channels: Channels | None = None, holder: str = "worker", **options: Any) -> DeliveryReport:
-        return deliver(self.log, channels or self.channels(), outbox=OUTBOX, now=self.clock, holder=holder, **options)
+        return deliver(outbox(self.log, channels or self.channels(), self.clock, holder, **options))
 
     def events(self, *types: type) -> list[Any]:
         """Payloads of these types, oldest first."""
@@ -105,6 +106,11 @@ class Office:
 
     def outbox(self) -> list[str]:
         return [d.message.action.value for d in sorted(self.log.rows(OUTBOX).values(), key=lambda d: d.position)]
+
+
+def outbox(log: EventLog, channels: Channels, now: Callable[[], datetime], holder: str, **options: Any) -> Outbox:
+    """What these channels send."""
+    return Outbox(log, channels, OUTBOX, DELIVERIES, now, holder, **options)
 
 
 Hire = Callable[..., Office]
@@ -293,7 +299,8 @@ def test_a_route_that_was_asked_to_wait_rests_as_a_whole(office: Hire):
 
 def test_the_wait_grows_with_full_jitter_to_five_minutes():
     for attempts in (1, 2, 3, 8, 9, 100, 5_000):
-        waits = [backoff(attempts).total_seconds() for _ in range(200)]
+        waits = [backoff(f"d{n}/0", attempts).total_seconds() for n in range(200)]
+        assert waits == [backoff(f"d{n}/0", attempts).total_seconds() for n in range(200)], "a replay waits as long"
         high = min(300, 2**attempts if attempts < 20 else 300)
         assert all(1 <= wait <= high for wait in waits)
         assert attempts == 1 or max(waits) - min(waits) > high / 4
@@ -462,19 +469,83 @@ def test_a_rejected_trigger_does_not_hold_up_what_follows(office: Hire):
     assert (report.dead_lettered, report.delivered) == (1, 1)
 
 
-def test_a_message_that_always_fails_does_not_starve_the_others_of_its_route(office: Hire):
+def test_a_failure_of_one_message_holds_up_its_lane_alone(office: Hire):
     one = office("hook")
-    one.step(0, fire=[alert("a")])
+    one.step(0, fire=[alert(f"a{n}", rule=f"rule-{n}") for n in range(3)])
+    one.step(400, fire=[alert("more", rule="rule-0")])
+    one.providers.next_replies(HOOKS, Reply(500, "rollup_error"))
+    report = one.deliver()
+    assert (report.failed, report.delivered, report.left) == (1, 2, 2)
+    failed = one.events(NotificationFailed)[0].delivery
+    waiting = sorted(one.log.rows(OUTBOX).values(), key=lambda row: row.position)
+    assert [row.lane for row in waiting] == [waiting[0].lane] * 2
+    assert [row.attempts for row in waiting] == [1, 0]
+    assert waiting[0].id == failed
+    one.clock.forward(minutes=1)
+    assert one.deliver().delivered == 2
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(429, ""),
+        Reply(429, "", {"Retry-After": "30"}),
+        Reply(503, "", {"Retry-After": "30"}),
+        Reply(disconnect=True),
+    ],
+)
+def test_what_concerns_the_provider_holds_up_its_channel_alone(office: Hire, reply: Reply):
+    one = office("hook", "pager")
+    one.step(0, fire=[alert(f"a{n}", rule=f"rule-{n}") for n in range(3)])
+    one.providers.always(HOOKS, reply)
+    report = one.deliver()
+    assert (report.failed, report.delivered, report.left) == (1, 3, 3)
+    assert len(one.providers.to(HOOKS)) == 1
+    asked_to_wait = reply.status in {429, 503}
+    assert one.deliver().failed == (0 if asked_to_wait else 1), "a provider that can't be reached is asked once a call"
+    one.providers.recover(HOOKS)
+    one.clock.forward(minutes=1)
+    assert one.deliver().delivered == 3
+
+
+def test_the_worst_goes_first_and_what_failed_before_last(office: Hire):
+    one = office("hook")
+    calm = [alert(f"w{n}", rule=f"calm-{n}", severity=Severity.WARNING) for n in range(2)]
+    one.step(0, fire=[alert("tried", rule="tried")])
     one.providers.next_replies(HOOKS, Reply(500, ""))
     one.deliver()
-    one.clock.forward(minutes=1)
-    one.step(60, fire=[alert("b", rule="other")])
-    one.providers.next_replies(HOOKS, Reply(200, "ok"), Reply(500, ""))
+    one.step(60, fire=[*calm, alert("bad", rule="bad")])
+    one.deliver()
+    told = [body["text"].split(" ")[0] for body in one.providers.slack]
+    assert told == ["CRITICAL", "WARNING", "WARNING", "CRITICAL"]
+
+
+def test_no_more_is_sent_than_the_rate_of_the_channel(office: Hire):
+    one = office("hook", "pager")
+    one.timeout = timedelta(seconds=2)
+    one.declared[0] = channel("hook", "URL_HOOK", rate="2/s")
+    one.step(0, fire=[alert(f"a{n}", rule=f"rule-{n}") for n in range(8)])
     report = one.deliver()
-    assert (report.delivered, report.failed) == (1, 1)
-    assert "CRITICAL" in one.providers.requests[1].body["text"]
-    remaining = next(iter(one.log.rows(OUTBOX).values()))
-    assert remaining.attempts == 2
+    times = [request.at for request in one.providers.to(HOOKS)]
+    assert 3 <= len(times) <= 6, "what has no token within the call is left to the next one"
+    assert all(third - first >= 0.95 for first, third in zip(times, times[2:], strict=False))
+    assert report.left == 8 - len(times)
+    assert len(one.providers.open_incidents()) == 8
+    assert report.failed == 0
+
+
+def test_the_rate_holds_over_calls(office: Hire):
+    one = office("hook")
+    one.timeout = timedelta(seconds=3)
+    one.declared[0] = channel("hook", "URL_HOOK", rate="2/m")
+    one.step(0, fire=[alert(f"a{n}", rule=f"rule-{n}") for n in range(5)])
+    assert (one.deliver().delivered, one.deliver().delivered) == (2, 0)
+    one.clock.forward(seconds=50)
+    assert one.deliver().delivered == 0
+    one.clock.forward(seconds=9)
+    assert one.deliver().delivered == 2, "a token that comes back within the call is used"
+    one.clock.forward(seconds=60)
+    assert one.deliver().delivered == 1
 
 
 def test_the_limit_counts_per_route(office: Hire):
@@ -505,6 +576,7 @@ def test_hung_channels_delay_neither_pagerduty_nor_each_other(office: Hire, trou
     one.providers.recover(HOOKS)
     one.providers.recover(SLACK)
     one.clock.forward(minutes=1)
+    one.timeout = timedelta(seconds=20)
     assert one.deliver().delivered == 12
 
 
@@ -518,7 +590,7 @@ def test_two_workers_on_one_outbox_send_everything_once(office: Hire):
 
     def work(log: EventLog, holder: str) -> None:
         gate.wait(10)
-        reports.extend(deliver(log, channels, outbox=OUTBOX, now=one.clock, holder=holder) for _ in range(3))
+        reports.extend(deliver(outbox(log, channels, one.clock, holder)) for _ in range(3))
 
     threads = [threading.Thread(target=work, args=(log, f"w{n}")) for n, log in enumerate(logs)]
     for thread in threads:
@@ -546,15 +618,15 @@ _WORKER = """
 import sys
 from datetime import datetime, timedelta
 from controlplane.eventlog.log import EventLog
-from controlplane.eventlog.projections import OUTBOX
+from controlplane.eventlog.projections import DELIVERIES, OUTBOX
 from controlplane.notify.channels import load_channels
-from controlplane.notify.outbox import deliver
+from controlplane.notify.outbox import Outbox, deliver
 from controlplane.settings import Channel, Secret
 
 log = EventLog.open(sys.argv[1])
 channels = load_channels([Channel(name=n, url=Secret(env="URL_" + n.upper())) for n in sys.argv[3:]])
 moment = datetime.fromisoformat(sys.argv[2])
-deliver(log, channels, outbox=OUTBOX, now=lambda: moment, holder="worker")
+deliver(Outbox(log, channels, OUTBOX, DELIVERIES, now=lambda: moment, holder="worker"))
 """
 
 
@@ -604,7 +676,7 @@ def test_a_delivery_for_a_route_that_is_gone_is_a_dead_letter(office: Hire):
     one.step(0, fire=[alert("a")])
     report = one.deliver(one.channels(one.declared[:1]))
     assert (report.delivered, report.dead_lettered) == (1, 1)
-    assert one.events(NotificationDeadLettered)[0].error == "the route pager is no longer in the settings"
+    assert one.events(NotificationDeadLettered)[0].error == "the channel pager is no longer in the settings"
 
 
 @pytest.mark.parametrize(
@@ -670,7 +742,7 @@ def test_plugins_send_nothing_but_what_the_outbox_gives_them(providers: Provider
     pager = load_channels([channel("pager")]).loaded["pager"]
     assert not pager._apprise.notify(body="something", title="else")
     assert providers.requests == []
-    assert ROUTING_KEY not in channel._apprise.urls()[0]
+    assert ROUTING_KEY not in pager._apprise.urls()[0]
 
 
 def test_a_repeated_step_queues_and_sends_nothing_twice(office: Hire):

@@ -1,0 +1,347 @@
+"""A worker of the outbox: lanes, leases, buckets and the sends that are on their way."""
+
+import queue
+import threading
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+from controlplane.model.errors import ControlplaneError
+from controlplane.model.events import Draft
+from controlplane.model.notifications import Action, Delivery
+from controlplane.model.payloads import (
+    NotificationDeadLettered,
+    NotificationDelivered,
+    NotificationFailed,
+    NotificationSuppressed,
+)
+from controlplane.notify.box import DeliveryReport, Outbox
+from controlplane.notify.channels import Channel, Channels
+from controlplane.notify.incident import RANK
+from controlplane.notify.letters import Letters
+from controlplane.notify.outcome import dead, dropped, resting, settled
+from controlplane.notify.pace import Bucket
+from controlplane.notify.receipt import Attempt, Receipt, Verdict
+
+FOLLOWED = "outbox"
+"""The lease of the worker that follows the outbox."""
+_LEASE = timedelta(seconds=30)
+_NEVER = timedelta(days=3650)
+_SECOND = timedelta(seconds=1)
+_ELSEWHERE = timedelta(seconds=5)
+"""After which a follower looks again for a lane that somebody else had."""
+_POLL = 0.2
+_PAUSE = 15.0
+"""Seconds that a follower leaves a channel alone at most after a failure of the channel as a whole."""
+_MEND = 60.0
+"""Seconds after which a follower tries to load broken channels again."""
+_UNLIMITED = 10**9
+
+
+@dataclass(slots=True, eq=False)
+class _Sending:
+    """An attempt on its way in a thread of its own."""
+
+    delivery: Delivery
+    attempt: Attempt
+    deadline: float
+
+
+class Worker:
+    """The state of a worker. All access to the log is in the calling thread; sends are in threads, one per channel."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._box, self._log, self._now = outbox, outbox.log, outbox.now
+        self._channels = outbox.channels
+        self._holder = f"{outbox.holder}/{uuid4().hex[:12]}"
+        self._report = DeliveryReport()
+        self._lanes: dict[str, deque[Delivery]] = {}
+        self._todo: dict[str, deque[str]] = {}
+        """Channel → its lanes that are due and not begun."""
+        self._held: dict[str, str] = {}
+        """Channel → the lane of it that is worked on, whose lease is ours."""
+        self._sending: dict[str, _Sending] = {}
+        self._waiting: dict[str, float] = {}
+        """Channel → when (monotonic) it has a token again."""
+        self._paused: dict[str, float] = {}
+        """Channel → until when (monotonic) it is left alone."""
+        self._buckets: dict[str, Bucket] = {}
+        self._budget: dict[str, int] = defaultdict(lambda: outbox.limit)
+        self._results: queue.SimpleQueue[tuple[_Sending, Receipt]] = queue.SimpleQueue()
+        self._stop_at = time.monotonic() + self._channels.timeout.total_seconds()
+        self._following = False
+        self._next_due: datetime | None = None
+
+    def once(self) -> DeliveryReport:
+        """Send until every channel has nothing due, rests, or has used its time."""
+        self._read()
+        for channel in list(self._todo):
+            self._advance(channel)
+        while self._sending or self._waiting:
+            self._turn()
+        self._report.left = len(self._log.rows(self._box.rows))
+        return self._report
+
+    def elsewhere(self) -> DeliveryReport:
+        """The report of a call that leaves everything to the worker that follows the outbox."""
+        self._read()
+        self._report.elsewhere = sum(len(lanes) for lanes in self._todo.values())
+        self._report.left = len(self._log.rows(self._box.rows))
+        return self._report
+
+    def follow(
+        self,
+        ended: Callable[[], bool],
+        reload: Callable[[], Channels] | None,
+        on_report: Callable[[DeliveryReport], None],
+    ) -> None:
+        """Send until `ended`, then let what is on its way come to an end."""
+        self._following = True
+        self._stop_at = float("inf")
+        self._budget = defaultdict(lambda: _UNLIMITED)
+        head, renewed, loaded = -1, float("-inf"), time.monotonic()
+        try:
+            while not ended():
+                at = time.monotonic()
+                if at - renewed >= _LEASE.total_seconds() / 3:
+                    if not self._log.lease(FOLLOWED, self._holder, now=self._now(), ttl=_LEASE):
+                        raise ControlplaneError("another worker follows the outbox already; end it first")
+                    renewed = at
+                if reload is not None and self._channels.broken and at - loaded >= _MEND:
+                    self._channels, loaded = reload(), at
+                newest = self._log.head()
+                woken = [channel for channel, until in self._paused.items() if until <= at]
+                for channel in woken:
+                    del self._paused[channel]
+                if newest != head or woken or (self._next_due is not None and self._next_due <= self._now()):
+                    head = newest
+                    self._read()
+                    for channel in list(self._todo):
+                        if channel not in self._sending and channel not in self._waiting:
+                            self._advance(channel)
+                self._turn(_POLL)
+                if self._report != DeliveryReport():
+                    on_report(self._report)
+                    self._report = DeliveryReport()
+            self._stop_at = time.monotonic()
+            self._waiting.clear()
+            while self._sending:
+                self._turn()
+        finally:
+            self._log.release(FOLLOWED, self._holder)
+            for lane in self._held.values():
+                self._log.release(f"deliver/{lane}", self._holder)
+
+    def _turn(self, longest: float = float("inf")) -> None:
+        """Wait for the next thing to happen, at most so long, and deal with it."""
+        moments = [sending.deadline for sending in self._sending.values()] + list(self._waiting.values())
+        wait = min([longest, *(moment - time.monotonic() for moment in moments)])
+        try:
+            sending, receipt = self._results.get(timeout=max(wait, 0.0))
+        except queue.Empty:
+            self._overdue()
+            for channel in [name for name, moment in self._waiting.items() if moment <= time.monotonic()]:
+                del self._waiting[channel]
+                self._advance(channel)
+        else:
+            # A late answer to an attempt that was cut off is of no interest.
+            if self._sending.get(sending.delivery.channel) is sending:
+                self._finish(sending, receipt)
+
+    def _read(self) -> None:
+        """Put rows into lanes, and lanes into channels: what was not tried yet first, then the worst, then the oldest."""
+        at = self._now()
+        lanes: dict[str, deque[Delivery]] = defaultdict(deque)
+        for delivery in sorted(self._log.rows(self._box.rows).values(), key=lambda d: (d.position, d.queued_at, d.id)):
+            lanes[delivery.lane].append(delivery)
+        idle = {delivery.channel for lane in lanes.values() for delivery in lane if resting(delivery, at)}
+        idle |= self._paused.keys()
+        todo: dict[str, deque[str]] = defaultdict(deque)
+        heads = [lane[0] for lane in lanes.values()]
+        for head in sorted(heads, key=lambda d: (d.attempts > 0, RANK[d.message.severity], d.position)):
+            held = self._held.get(head.channel) == head.lane
+            if head.next_attempt_at <= at and head.channel not in idle and not held:
+                todo[head.channel].append(head.lane)
+        self._lanes, self._todo = dict(lanes), dict(todo)
+        self._next_due = min((head.next_attempt_at for head in heads if head.next_attempt_at > at), default=None)
+        if new := [name for name in todo if name not in self._buckets and name in self._channels.loaded]:
+            self._fill(new, at)
+
+    def _fill(self, names: Sequence[str], at: datetime) -> None:
+        """Buckets as they are after what the log knows to have been sent."""
+        sent: dict[str, list[timedelta]] = defaultdict(list)
+        for record in self._log.rows(self._box.records).values():
+            if record.attempts and record.channel in names:
+                sent[record.channel].append(max(timedelta(0), at - record.at))
+        for name in names:
+            rate = self._channels.loaded[name].rate
+            self._buckets[name] = Bucket(rate, [ago for ago in sent[name] if ago < rate.per])
+
+    def _advance(self, channel: str) -> None:
+        """Work on the channel's lanes until a send is on its way or nothing is left to do for it for now."""
+        while True:
+            lane = self._held.get(channel)
+            if lane is None and not self._todo.get(channel):
+                return
+            bucket = self._buckets.get(channel)
+            wait = 0.0 if bucket is None else bucket.wait()
+            at = time.monotonic()
+            if self._budget[channel] <= 0 or at >= self._stop_at or at + wait > self._stop_at:
+                self._rest(channel)
+                return
+            if wait:
+                self._waiting[channel] = at + wait
+                return
+            if lane is None:
+                lane = self._todo[channel].popleft()
+                if not self._lease(f"deliver/{lane}"):
+                    self._report.elsewhere += 1
+                    soon = self._now() + _ELSEWHERE
+                    self._next_due = soon if self._next_due is None else min(soon, self._next_due)
+                    continue
+                self._held[channel] = lane
+            if self._begin(lane):
+                return
+            self._let_go(channel)
+
+    def _let_go(self, channel: str) -> None:
+        """Leave the lane that was worked on to whoever comes next."""
+        if (lane := self._held.pop(channel, None)) is not None:
+            self._log.release(f"deliver/{lane}", self._holder)
+
+    def _rest(self, channel: str, wait: float = 0.0) -> None:
+        """Leave the channel until the next call, or for a while where we follow."""
+        self._let_go(channel)
+        self._todo.pop(channel, None)
+        if self._following:
+            self._paused[channel] = time.monotonic() + min(wait, _PAUSE)
+
+    def _begin(self, lane: str) -> bool:
+        """Start sending the first row of the lane; False where nothing of it can be sent now. The lease is held."""
+        rows = self._lanes[lane]
+        for row in list(rows):
+            # Read again under the lease: another worker may have sent it since.
+            delivery: Delivery | None = self._log.row(self._box.rows, row.id)
+            if delivery is not None:
+                if delivery.next_attempt_at > self._now():
+                    return False
+                broken = self._channels.broken.get(delivery.channel)
+                channel = self._channels.loaded.get(delivery.channel)
+                if broken is not None:
+                    self._record(
+                        delivery, settled(delivery, Receipt(Verdict.RETRY, broken), self._now(), self._max_age)
+                    )
+                    self._rest(delivery.channel, _PAUSE)
+                    return False
+                if channel is None:
+                    error = f"the channel {delivery.channel} is no longer in the settings"
+                    self._record(delivery, dead(delivery, delivery.attempts, error, self._now()))
+                elif self._ended(delivery, rows) and self._untouched(delivery):
+                    reason = "the incident ended before anybody was told of it; the resolve follows"
+                    self._record(delivery, dropped(delivery, reason, self._now()))
+                    self._log.release(f"attempt/{delivery.id}", self._holder)
+                else:
+                    self._start(channel, delivery)
+                    return True
+            rows.popleft()
+        return False
+
+    def _ended(self, delivery: Delivery, lane: Iterable[Delivery]) -> bool:
+        """Whether it is a trigger whose resolve is queued behind it."""
+        episode = delivery.message.episode
+        return delivery.message.action is Action.TRIGGER and any(
+            other.message.action is Action.RESOLVE and other.message.episode == episode for other in lane
+        )
+
+    def _untouched(self, delivery: Delivery) -> bool:
+        """Whether certainly nobody ever began to send it, not even a worker that died before it could tell."""
+        first = delivery.attempts == 0 and delivery.turn == 0
+        return first and self._lease(f"attempt/{delivery.id}", _NEVER)
+
+    def _start(self, channel: Channel, delivery: Delivery) -> None:
+        if delivery.attempts == 0:
+            # Stays behind if this process dies in the middle, and then says that the message may have arrived.
+            self._lease(f"attempt/{delivery.id}", _NEVER)
+        timeout = self._channels.timeout
+        sending = _Sending(delivery, Attempt(timeout), time.monotonic() + timeout.total_seconds())
+        self._sending[delivery.channel] = sending
+        self._budget[delivery.channel] -= 1
+        self._buckets[delivery.channel].take(channel.requests(delivery.message))
+
+        def send() -> None:
+            self._results.put((sending, channel.send(delivery.message, sending.attempt)))
+
+        threading.Thread(target=send, name=f"notify-{delivery.channel}", daemon=True).start()
+
+    def _overdue(self) -> None:
+        """Cut off every attempt whose deadline has passed."""
+        error = f"no answer within {self._channels.timeout.total_seconds():g} s; the message may have arrived"
+        for sending in list(self._sending.values()):
+            if sending.deadline <= time.monotonic():
+                sending.attempt.abort()
+                self._finish(sending, Receipt(Verdict.RETRY, error, unreachable=True))
+
+    def _finish(self, sending: _Sending, receipt: Receipt) -> None:
+        """Record the outcome, then go on with the lane or, after a failure, with what the failure isn't about."""
+        delivery = sending.delivery
+        channel = delivery.channel
+        del self._sending[channel]
+        draft = settled(delivery, receipt, self._now(), self._max_age)
+        try:
+            gone = self._record(delivery, draft)
+        except ControlplaneError as error:
+            # Another worker has recorded another outcome of this attempt, which stands.
+            self._report.errors[channel] = str(error)
+            gone = False
+        if delivery.attempts == 0:
+            self._log.release(f"attempt/{delivery.id}", self._holder)
+        rows = self._lanes.get(delivery.lane)
+        if gone and rows and rows[0].id == delivery.id:
+            rows.popleft()
+        if receipt.unreachable or receipt.limited:
+            payload = draft.payload
+            wait = payload.next_attempt_at - draft.occurred_at if isinstance(payload, NotificationFailed) else _SECOND
+            self._rest(channel, wait.total_seconds())
+        elif not gone:
+            self._let_go(channel)
+        self._advance(channel)
+
+    def _record(self, delivery: Delivery, draft: Draft) -> bool:
+        """Append and count an outcome, with what follows from it; True where the delivery has left the outbox by it."""
+        more: list[Draft] = []
+        match draft.payload:
+            case NotificationDeadLettered(error=error):
+                more = self._letters.given_up(delivery, error, draft)
+            case NotificationDelivered():
+                more = self._letters.got_through(delivery, draft)
+        self._log.append([draft, *more], recorded_at=self._now())
+        match draft.payload:
+            case NotificationDelivered():
+                self._report.delivered += 1
+            case NotificationSuppressed():
+                self._report.dropped += 1
+            case NotificationDeadLettered(channel=channel, error=error):
+                self._report.dead_lettered += 1
+                self._report.errors[channel] = error
+            case NotificationFailed(channel=channel, error=error):
+                self._report.failed += 1
+                self._report.errors[channel] = error
+                return False
+        return True
+
+    @property
+    def _max_age(self) -> timedelta:
+        return self._box.max_age
+
+    @property
+    def _letters(self) -> Letters:
+        box = self._box
+        return Letters(self._log, box.records, box.tell, self._channels.loaded.keys(), box.environment)
+
+    def _lease(self, name: str, ttl: timedelta | None = None) -> bool:
+        # Longer than a send may take, so that nobody else sends while we wait for an answer.
+        ttl = ttl or 2 * self._channels.timeout + timedelta(seconds=30)
+        return self._log.lease(name, self._holder, now=self._now(), ttl=ttl)

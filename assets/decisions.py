@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 from dagster import AssetExecutionContext, AssetKey, AssetSpec, MaterializeResult, asset, multi_asset
 
@@ -9,6 +10,7 @@ from assets.resources import ControlPlaneResource, readable_errors
 from assets.telemetry import inventory, kafka_lag, now_of, prometheus_samples
 from controlplane import bootstrap
 from controlplane.eventlog.projections import ALERTS, OUTBOX, RECOMMENDATIONS
+from controlplane.monitor.after import after_tick
 from controlplane.tick.run import catch_up
 
 
@@ -66,11 +68,16 @@ def decisions(context: AssetExecutionContext, control_plane: ControlPlaneResourc
 
 
 @asset(group_name="delivery", deps=["alerts", "recommendations"], kinds={"slack", "pagerduty"})
-def notifications(control_plane: ControlPlaneResource) -> MaterializeResult[None]:
-    """Deliver what is due in the outbox: each message queued before it is sent, delivered or failed after."""
+def notifications(context: AssetExecutionContext, control_plane: ControlPlaneResource) -> MaterializeResult[None]:
+    """Deliver what is due in the outbox: each message queued before it is sent, delivered or failed after.
+
+    It ends a tick, which is then noted and told to whoever waits for heartbeats.
+    """
     began = time.monotonic()
     with readable_errors():
         report = bootstrap.deliver(control_plane.settings, control_plane.plane.log)
+        now, at = now_of(context), datetime.now(UTC)
+        after_tick(control_plane.settings, control_plane.plane, now, max(0.0, (at - now).total_seconds()), at)
     return MaterializeResult(
         metadata={
             "delivered": report.delivered,

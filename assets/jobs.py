@@ -28,6 +28,7 @@ from assets.launcher import INLINE_TAG
 from assets.resources import ControlPlaneResource, configured, readable_errors
 from assets.telemetry import NOW_TAG
 from controlplane.maintenance import maintain
+from controlplane.monitor.chain import note_whole
 
 TICK_SECONDS = 15
 ABANDONED = timedelta(minutes=15)
@@ -97,7 +98,9 @@ def maintain_telemetry(context: OpExecutionContext, control_plane: ControlPlaneR
 def verify_log(context: OpExecutionContext, control_plane: ControlPlaneResource) -> None:
     """Verify the whole hash chain; fails with the first broken link."""
     with readable_errors():
-        verification = control_plane.plane.log.verify()
+        log = control_plane.plane.log
+        verification = log.verify()
+        note_whole(control_plane.settings.home, log, verification, datetime.now(UTC))
     if not verification.ok:
         raise Failure(
             f"The event log was changed: {verification.problem}. Restore it from a backup, and find out who did it",

@@ -28,6 +28,7 @@ from controlplane.settings import (
 if TYPE_CHECKING:
     from controlplane.eventlog.log import EventLog
     from controlplane.model.prices import PriceBook
+    from controlplane.monitor.server import MonitorServer
     from controlplane.notify.channels import Channels
     from controlplane.notify.outbox import DeliveryReport, Outbox
     from controlplane.rules.load import Loaded

@@ -66,6 +66,7 @@ def examine(config: Path | None, on_check: Callable[[str], None]) -> Findings:
     checks += [(source.name, partial(_source, source)) for source in settings.sources]
     checks += [
         ("channels", _channels),
+        ("heartbeats", _heartbeats),
         ("home", _home),
         ("event log", _event_log),
         ("telemetry", _telemetry),
@@ -183,11 +184,11 @@ def _source(source: SourceSettings, settings: Settings) -> Findings:
 
 
 def _clock(collector: Any) -> Findings:
-    server = getattr(collector, "server_time", None)
-    at = server() if server is not None else None
-    if at is None:
+    ask = getattr(collector, "clock_skew", None)
+    seconds = ask() if ask is not None else None
+    if seconds is None:
         return
-    skew = abs(at - datetime.now(UTC))
+    skew = timedelta(seconds=abs(seconds))
     if skew > CLOCK_TOLERANCE:
         remedy = "Synchronise the clocks (chrony, ntpd); durations are measured in telemetry time"
         yield Finding("clock", "fail", f"{collector.name} is {human_duration(skew)} away from this machine", remedy)
@@ -217,6 +218,27 @@ def _channels(settings: Settings) -> Findings:
         yield Finding("channels", "warn", "a critical alert that no other route matches reaches no channel", remedy)
 
 
+def _heartbeats(settings: Settings) -> Findings:
+    """Whether each can be sent, and what came of the last one; none is sent, since that would say that all is well."""
+    from controlplane.monitor.vitals import BeatVitals, read
+
+    beats = (read(settings.home, BeatVitals) or BeatVitals()).beats
+    for one in settings.notify.heartbeat:
+        try:
+            one.url.read()
+        except ControlplaneError as error:
+            yield from _failures(one.name, error, "Correct the heartbeat's url")
+            continue
+        last = beats.get(one.name)
+        if last is None:
+            yield Finding(one.name, "ok", "heartbeat is ready; none was sent yet")
+        elif last.ok:
+            yield Finding(one.name, "ok", f"the last heartbeat got through at {last.at:%Y-%m-%d %H:%M:%SZ}")
+        else:
+            remedy = "Mend what is said; the next tick sends it again"
+            yield Finding(one.name, "warn", f"heartbeat at {last.at:%Y-%m-%d %H:%M:%SZ}: {last.error}", remedy)
+
+
 def _home(settings: Settings) -> Findings:
     settings.home.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(settings.home).free
@@ -236,12 +258,14 @@ def _event_log(settings: Settings) -> Findings:
     from sqlalchemy import make_url
 
     from controlplane.eventlog.projections import OUTBOX, RULES, TICK
+    from controlplane.monitor.chain import note_whole
 
     if isinstance(settings.events, str) and "://" in settings.events and make_url(settings.events).password:
         remedy = "Put the URL into a variable or a file: events: {env: CONTROLPLANE_EVENTS_URL}"
         yield Finding("event log", "warn", "the settings hold the password of the event store", remedy)
     with bootstrap.open_log(settings) as log:
         verification = log.verify()
+        note_whole(settings.home, log, verification, datetime.now(UTC))
         if verification.ok:
             yield Finding("event log", "ok", f"{many(verification.checked, 'event')}, the hash chain holds")
         else:

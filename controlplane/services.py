@@ -1,4 +1,4 @@
-"""Dagster as services of its own: code server, daemon and pages, ended together."""
+"""Dagster and the metrics as services of their own: code server, daemon, pages, serve; ended together."""
 
 import ctypes
 import os
@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from controlplane.model.errors import ControlplaneError
-from controlplane.settings import Settings
+from controlplane.settings import Settings, host_and_port
 
 INSTANCE = {
     "telemetry": {"enabled": False},
@@ -48,6 +48,8 @@ _START_SECONDS = 60
 _STOP_SECONDS = 20
 """A tick under way may end; one that is killed is done again by the next."""
 _PR_SET_PDEATHSIG = 1
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to look for what listens everywhere
+_PROGRAM = "import sys; from controlplane.cli import main; sys.exit(main())"
 
 
 class ServiceFailed(ControlplaneError):
@@ -89,6 +91,7 @@ class Services:
     def __init__(self, settings: Settings, config: Path, port: int) -> None:
         self._config = config
         self._port = port
+        self._serve = None if settings.serve.address is None else host_and_port(settings.serve.address)
         self._root = settings.home.absolute() / "dagster"
         self.logs = settings.home.absolute() / "logs"
         self._lock = FileLock(self._root / "up.lock")
@@ -132,8 +135,11 @@ class Services:
             raise ServiceFailed(f"{name} ended with {process.returncode}; see {self.logs / name}.log")
 
     def _start_all(self) -> None:
-        if _listening(self._port):
+        if _listening("127.0.0.1", self._port):
             raise ServiceFailed(f"port {self._port} is taken; choose another one with --port")
+        if self._serve is not None and _listening(*self._serve):
+            host, port = self._serve
+            raise ServiceFailed(f"port {port} of {host} is taken; choose another one with serve.address")
         (self._root / "dagster.yaml").write_text(yaml.safe_dump(INSTANCE), encoding="utf-8")
         code = _free_port()
         server = {"host": "127.0.0.1", "port": code, "location_name": "controlplane"}
@@ -141,11 +147,14 @@ class Services:
         workspace.write_text(yaml.safe_dump({"load_from": [{"grpc_server": server}]}), encoding="utf-8")
         module = ["-m", "dagster", "api", "grpc", "-m", "assets.definitions", "-h", "127.0.0.1", "-p", str(code)]
         self._start("code", module)
-        self._await("code", code)
+        self._await("code", "127.0.0.1", code)
         self._start("daemon", ["-m", "dagster._daemon", "run", "-w", str(workspace), "--log-level", "warning"])
         pages = ["-m", "dagster_webserver", "-h", "127.0.0.1", "-p", str(self._port), "-w", str(workspace)]
         self._start("webserver", pages)
-        self._await("webserver", self._port)
+        if self._serve is not None:
+            self._start("serve", ["-c", _PROGRAM, "serve"])
+            self._await("serve", *self._serve)
+        self._await("webserver", "127.0.0.1", self._port)
 
     def _start(self, name: str, arguments: Sequence[str]) -> None:
         environment = {
@@ -170,7 +179,7 @@ class Services:
             )
         self._running.append((name, process))
 
-    def _await(self, name: str, port: int) -> None:
+    def _await(self, name: str, host: str, port: int) -> None:
         @retry(
             stop=stop_after_delay(_START_SECONDS),
             wait=wait_fixed(0.2),
@@ -179,7 +188,7 @@ class Services:
         )
         def up() -> None:
             self.check()
-            if not _listening(port):
+            if not _listening(host, port):
                 raise ConnectionRefusedError(name)
 
         try:
@@ -223,7 +232,9 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _listening(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+def _listening(host: str, port: int) -> bool:
+    try:
+        with socket.create_connection((_EVERYWHERE.get(host, host), port), timeout=1):
+            return True
+    except OSError:
+        return False

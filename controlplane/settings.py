@@ -181,10 +181,27 @@ class Channel(Model):
     """The most messages in a stretch of time, such as 1/s or 120/m; absent = by kind (see `notify.pace.HOUSE`)."""
 
 
+class Heartbeat(Model):
+    """An address outside that is told that ticks are done; it raises the alarm when it isn't told any more."""
+
+    name: RuleId
+    url: Secret
+    every: Duration = timedelta(minutes=1)
+    method: Literal["GET", "POST"] = "GET"
+
+    @field_validator("every")
+    @classmethod
+    def _every(cls, every: timedelta) -> timedelta:
+        if every < timedelta(seconds=10):
+            raise ValueError("every is at least 10s")
+        return every
+
+
 class Notify(Model):
     """Channels, and who is told what on which of them."""
 
     channels: tuple[Channel, ...] = ()
+    heartbeat: tuple[Heartbeat, ...] = ()
     route: Route | None = None
     """The root of the tree; absent = by severity and kind of channel (see `notify.routing.default_route`)."""
     inhibit: tuple[Inhibition, ...] = ()
@@ -228,6 +245,32 @@ class Retention(Model):
     events: Duration = timedelta(days=730)
 
 
+class Serve(Model):
+    """Where `/metrics` and `/healthz` are, and when a tick is late."""
+
+    address: str | None = "127.0.0.1:10633"
+    """host:port, or [host]:port for IPv6; null = they aren't served by `up`."""
+    late_steps: int = Field(default=20, ge=1, le=10_000)
+    """`/healthz` fails once the last tick is this many steps old."""
+
+    @field_validator("address")
+    @classmethod
+    def _address(cls, address: str | None) -> str | None:
+        if address is not None:
+            host_and_port(address)
+        return address
+
+
+def host_and_port(address: str) -> tuple[str, int]:
+    """The parts of `host:port`, an IPv6 host in brackets; ValueError where it isn't one."""
+    host, colon, port = address.rpartition(":")
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    good = bool(colon and bare) and (":" not in bare or bare != host) and re.fullmatch(r"[0-9]{1,5}", port)
+    if not good or not 1 <= int(port) <= 65_535:
+        raise ValueError(f"{address!r} is not host:port, such as 127.0.0.1:10633 or [::1]:10633")
+    return bare, int(port)
+
+
 class Terminal(Model):
     """How the on-call terminal looks and listens."""
 
@@ -254,6 +297,7 @@ class Settings(Model):
     """Price books that replace the shipped ones, by pack."""
     notify: Notify = Notify()
     retention: Retention = Retention()
+    serve: Serve = Serve()
     tui: Terminal = Terminal()
 
     @property
@@ -273,6 +317,7 @@ class Settings(Model):
         for what, names in (
             ("source", [source.name for source in self.sources]),
             ("channel", [channel.name for channel in self.notify.channels]),
+            ("heartbeat", [heartbeat.name for heartbeat in self.notify.heartbeat]),
         ):
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:

@@ -16,6 +16,7 @@ from assets.telemetry import NOW_TAG
 from controlplane.eventlog.log import EventLog
 from controlplane.model.events import Event
 from controlplane.model.time import to_ms
+from tests.servers import free_port
 
 STEP = timedelta(seconds=15)
 T0 = datetime(2026, 3, 12, 18, tzinfo=UTC)
@@ -81,7 +82,8 @@ class Plane:
         self.recording.write_text("\n".join(lines) + "\n")
         (self.folder / "web.yaml").write_text(self.rules)
         source = {"name": "rec", "type": "recorded", "path": "rec.csv", "lookback": "5m"}
-        settings = {"home": "home", "rules": ["web.yaml"], "sources": [source], **self.settings}
+        serve = {"address": f"127.0.0.1:{free_port()}"}
+        settings = {"home": "home", "rules": ["web.yaml"], "sources": [source], "serve": serve, **self.settings}
         self.config.write_text(yaml.safe_dump(settings))
 
     def log(self) -> EventLog:

@@ -55,6 +55,7 @@ for _command in (
     config.doctor,
     services.tick,
     services.deliver,
+    services.serve,
     services.up,
     terminal.tui,
     alerts.alerts,

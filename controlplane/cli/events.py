@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -94,8 +95,11 @@ def export(*, after: int, output: Any, config: Any) -> None:
 @config_option
 def verify(*, as_json: bool, config: Any) -> None:
     """Check the hash chain; exit 1 and the first broken link where it doesn't hold."""
-    with event_log(config) as (log, _), progress("following the hash chain") as told:
+    from controlplane.monitor.chain import note_whole
+
+    with event_log(config) as (log, settings), progress("following the hash chain") as told:
         verification = log.verify(progress=told)
+        note_whole(settings.home, log, verification, datetime.now(UTC))
     if as_json:
         print_json(asdict(verification))
     elif verification.ok:

@@ -1,6 +1,8 @@
-"""`controlplane tick`, `deliver` and `up`: do the work once, or keep doing it."""
+"""`controlplane tick`, `deliver`, `serve` and `up`: do the work once, or keep doing it."""
 
 import sys
+import threading
+import time
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -25,9 +27,10 @@ if TYPE_CHECKING:
 def tick(*, at: str | None, no_deliver: bool, as_json: bool, config: Any) -> None:
     """Do one tick: collect, evaluate, recommend and tell. A missed tick is caught up."""
     from controlplane import bootstrap
+    from controlplane.monitor.after import after_tick
     from controlplane.tick import tick as run
 
-    until = _instant(at)
+    until, began = _instant(at), time.monotonic()
     path = bootstrap.settings_path(config)
     if path is None:
         raise bootstrap.missing_settings(path)
@@ -41,6 +44,7 @@ def tick(*, at: str | None, no_deliver: bool, as_json: bool, config: Any) -> Non
         with console(stderr=True).status("catching up"):
             report = run(plane, until)
         sent = None if no_deliver else bootstrap.deliver(settings, plane.log)
+        after_tick(settings, plane, until, time.monotonic() - began, datetime.now(UTC))
     failed = [f"{got.source}: {error}" for got in report.collected for error in got.failures]
     failed += [got.error for got in report.inventories if got.error]
     if as_json:
@@ -94,6 +98,40 @@ def _told(sent: "DeliveryReport") -> None:
 
 
 @click.command()
+@click.option("--address", metavar="HOST:PORT", help="Instead of serve.address of the settings.")
+@config_option
+def serve(*, address: str | None, config: Any) -> None:
+    """Serve /metrics for Prometheus and /healthz for probes, until interrupted."""
+    from controlplane import bootstrap
+    from controlplane.services import orderly_end
+    from controlplane.settings import host_and_port
+
+    path = bootstrap.settings_path(config)
+    if path is None or not path.exists():
+        raise bootstrap.missing_settings(path)
+    settings = bootstrap.load_settings(path)
+    if address is not None:
+        try:
+            host_and_port(address)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="--address") from None
+    wanted = address or settings.serve.address
+    if wanted is None:
+        raise click.UsageError("serve.address of the settings is null; say where with --address")
+    with orderly_end(), bootstrap.monitor(settings, wanted) as server:
+        tell(f"http://{wanted}/metrics and /healthz", err=True)
+        # A signal ends the wait here, where the handler runs; the server notices by shutdown.
+        thread = threading.Thread(target=server.serve_forever, name="serve", daemon=True)
+        thread.start()
+        try:
+            while thread.is_alive():
+                thread.join(1)
+        finally:
+            server.shutdown()
+            server.gathering.close()
+
+
+@click.command()
 @click.option(
     "--port",
     default=3000,
@@ -115,7 +153,8 @@ def up(*, port: int, no_tui: bool, config: Any) -> None:
     busy = console(stderr=True).status("starting Dagster")
     with orderly_end(), busy, Services(settings, path.resolve(), port) as services:
         busy.stop()
-        tell(f"Dagster: http://127.0.0.1:{port} · logs in {services.logs}", err=True)
+        metrics = f" · metrics: http://{settings.serve.address}/metrics" if settings.serve.address else ""
+        tell(f"Dagster: http://127.0.0.1:{port}{metrics} · logs in {services.logs}", err=True)
         try:
             if no_tui or not sys.stdout.isatty():
                 services.wait()

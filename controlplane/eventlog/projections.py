@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
+from controlplane.eventlog.counts import COUNTED, activity_key, fold_activity
 from controlplane.eventlog.folds import (
     alert_key,
     delivery_key,
@@ -75,7 +76,7 @@ from controlplane.model.payloads import (
 )
 from controlplane.model.recommendations import Recommendation
 from controlplane.model.silences import Silence
-from controlplane.model.views import DeliveryRecord, KnownResource, RuleHealth, SourceHealth, Unadvised
+from controlplane.model.views import Activity, DeliveryRecord, KnownResource, RuleHealth, SourceHealth, Unadvised
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -217,6 +218,9 @@ TICK = Projection("tick", 1, TickCompleted, (TickCompleted,), lambda _: "tick", 
 RULE_SET = Projection("rule_set", 1, RuleSetActivated, (RuleSetActivated,), lambda _: "rule_set", fold_rule_set)
 """One row, `rule_set`: the rules in force."""
 
+ACTIVITY = Projection("activity", 1, Activity, COUNTED, activity_key, fold_activity)
+"""Counts for metrics: a row for each channel (`channel/NAME`), and `tick`."""
+
 PROJECTIONS: tuple[Projection[Any], ...] = (
     ALERTS,
     RECOMMENDATIONS,
@@ -230,4 +234,5 @@ PROJECTIONS: tuple[Projection[Any], ...] = (
     RULES,
     TICK,
     RULE_SET,
+    ACTIVITY,
 )

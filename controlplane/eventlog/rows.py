@@ -132,6 +132,13 @@ def load_rows(connection: Connection, projection: Projection[T], key: str | None
     return {key: _decode(projection, key, docs[key]) for key in sorted(docs)}
 
 
+def load_documents(connection: Connection, projection: Projection[Any], after: int) -> list[tuple[str, int, str]]:
+    """Key, position and JSON of the stored rows whose position is beyond `after`, in no order."""
+    columns = (projections.c.key, projections.c.position, projections.c.doc)
+    found = select(*columns).where(projections.c.name == projection.name, projections.c.position > after)
+    return [(row.key, row.position, row.doc) for row in connection.execute(found)]
+
+
 def _decode(projection: Projection[T], key: str, doc: str) -> T:
     return decode(projection.model, doc, f"row {printable(key)!r} of the projection {projection.name}")
 

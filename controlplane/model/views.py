@@ -106,3 +106,27 @@ class Unadvised(Model):
     """Rule id → why it gives none."""
     at: Instant
     """When the last of them was found."""
+
+
+LATENCY = (0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
+"""Upper bounds in seconds by which deliveries are counted."""
+
+
+class Activity(Model):
+    """Counts since the log began: of ticks, or of the deliveries of one channel."""
+
+    ticks: int = 0
+    steps: int = 0
+    last: Instant | None = None
+    """What the last tick was for."""
+    queued: int = 0
+    delivered: int = 0
+    failed: int = 0
+    """Attempts after which another one followed."""
+    dead: int = 0
+    suppressed: int = 0
+    """With what was never queued, because nobody was to be told."""
+    seconds: float = 0.0
+    """From decision to the provider's answer, over all that was delivered."""
+    within: tuple[int, ...] = (0,) * len(LATENCY)
+    """Deliveries that took no longer than each bound of LATENCY."""

@@ -657,7 +657,8 @@ def test_only_changed_rows_are_written(log: EventLog) -> None:
     log.append([fired("a3", value=0.99), draft(tick())], recorded_at=START)
     log.append([draft(tick())], recorded_at=START)  # the same once more changes nothing
     with log._database.reading() as connection:
-        rows = connection.execute(select(projection_rows.c.key, projection_rows.c.position)).all()
+        found = select(projection_rows.c.key, projection_rows.c.position)
+        rows = connection.execute(found.where(projection_rows.c.name != "activity")).all()
     assert dict(tuple(row) for row in rows) == {"a0": 1, "a1": 2, "a2": 3, "a3": 6, "a4": 5, "tick": 7}
 
 

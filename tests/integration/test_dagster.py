@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import requests
 import yaml
 from dagster import (
     AssetCheckSeverity,
@@ -230,9 +231,11 @@ def _inventory_is_away(plane: Plane) -> None:
 
 
 def _nobody_listens(plane: Plane) -> None:
-    route = {"name": "pager", "url": {"file": str(plane.folder / "route")}}
-    (plane.folder / "route").write_text(f"json://127.0.0.1:{free_port()}")
-    plane.settings = {"notify": {"max_age": "36500d", "routes": [route]}}
+    channel = {"name": "pager", "url": {"file": str(plane.folder / "channel")}}
+    (plane.folder / "channel").write_text(f"json://127.0.0.1:{free_port()}")
+    plane.settings = {
+        "notify": {"max_age": "36500d", "channels": [channel], "route": {"channels": ["pager"], "group_wait": "0s"}}
+    }
     plane.write()
 
 
@@ -545,8 +548,13 @@ def test_controlplane_up(plane: Plane, tmp_path: Path) -> None:
         assert "are running already" in (tmp_path / "twice.log").read_text()
         assert f"port {port} is taken" in (tmp_path / "taken.log").read_text()
 
+        served = yaml.safe_load(plane.config.read_text())["serve"]["address"]
+        assert f"http://{served}/metrics" in log.read_text()
+        assert "controlplane_ticks_total" in requests.get(f"http://{served}/metrics", timeout=10).text
+        assert (plane.folder / "home" / "vitals" / "tick.json").exists()
+
         children = _children(process.pid)
-        assert len(children) >= 3
+        assert len(children) >= 4
         process.send_signal(signal.SIGTERM)
         assert process.wait(40) == 0, log.read_text()
         assert not [pid for pid in children if _alive(pid)]

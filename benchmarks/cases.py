@@ -6,6 +6,7 @@ from benchmarks import (
     decoding,
     evaluating,
     events,
+    placing,
     policies,
     prometheus,
     samples,
@@ -22,6 +23,7 @@ ALL = (
     *deciding.CASES,
     *backtests.CASES,
     *policies.CASES,
+    *placing.CASES,
     *samples.CASES,
     *events.CASES,
 )

@@ -84,13 +84,14 @@ def _source(target: str | None, config: Path | None) -> Source:
     if target is not None and Path(target).is_file():
         name = Path(target).stem
         return Source(name, target, read_inventory(Path(target), name), Reading(), PriceBook())
-    found, settings = platforms_to_price(config, target)
+    try:
+        found, settings = platforms_to_price(config, target)
+    except click.ClickException as error:
+        raise click.UsageError(error.message) from None
     hosting = [one for one in found if any(r.kind is ResourceKind.VM and r.host for r in one.resources)]
     if len(hosting) != 1:
         if target is not None:
-            raise click.ClickException(
-                f"{printable(target, 60)} has no virtual machines with a host; nothing is placed"
-            )
+            raise click.UsageError(f"{printable(target, 60)} has no virtual machines with a host; nothing is placed")
         names = ", ".join(one.platform for one in hosting)
         raise click.UsageError(f"name a platform{f' ({names})' if names else ' that has machines on hosts'}, or a file")
     one = hosting[0]

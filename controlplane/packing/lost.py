@@ -52,8 +52,9 @@ def needed(members: int) -> int:
 def after_loss(problem: Problem, lost: Iterable[str]) -> Aftermath:
     """Start the most important machines that were lost where there is room, those of a lower rank giving way.
 
-    First, by rank, so many of every group that it goes on, and machines without a group; then, with what is left, the
-    rest of the groups. Survivors don't move, and no host ends up with more than its room, or than it has promised now.
+    First, by rank (a group has that of its first member), so many of every group that it goes on, and machines without
+    a group; then, with what is left, the rest of the groups. Survivors don't move, and no host ends up with more than
+    its room, or than it has promised now.
     """
     dead = tuple(lost)
     left = problem.without(dead)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 from controlplane.packing.board import Board, decreasing, orders
@@ -42,7 +43,10 @@ class Moves:
         return sum(bool(move.origin) for move in self.moves) <= self.bound
 
 
-def fewest_moves(problem: Problem, *, spare: int = 0, kept: Sequence[str] = (), least: Least = "moves") -> Moves | None:
+@lru_cache(maxsize=16)
+def fewest_moves(
+    problem: Problem, *, spare: int = 0, kept: tuple[str, ...] = (), least: Least = "moves"
+) -> Moves | None:
     """The fewest moves to a placement that holds the rules, of those the ones that move least memory (or vice versa).
 
     With `spare` = 1 everything finds room when any one host dies. For more, or where the problem is large, the hosts

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import combinations, islice
 from math import comb
 
@@ -32,6 +33,8 @@ class Sized:
     """Hosts that stay empty for what a lost one carried."""
 
 
+# Advice is asked for again every five minutes, mostly about the same inventory.
+@lru_cache(maxsize=16)
 def sized(problem: Problem, spare: int = 0) -> Sized | None:
     """The fewest hosts that carry all machines after the loss of any `spare` of them; None where none was found.
 

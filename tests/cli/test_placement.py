@@ -130,6 +130,22 @@ def test_hostile_names_are_shown_literally(run: Run, here: Path) -> None:
     assert "[red]x" in shown.out
 
 
+def test_the_example_of_the_page_is_placed(run: Run, here: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "placement.md").read_text(encoding="utf-8")
+    path = here / "placement.yaml"
+    path.write_text(page.split("<!-- example: placement.yaml -->\n```yaml\n")[1].split("```")[0])
+    shown = run("placement", path, "--json")
+    assert (shown.code, shown.json["resources"]["cores"]["usable"]) == (0, 176.64)
+    assert shown.json["containers"][0] == {
+        "machine": "billing",
+        "resource": "cores",
+        "containers": 4,
+        "locked": 32.0,
+        "there": 32.0,
+        "over": False,
+    }
+
+
 def test_nothing_else_is_on_stdout_of_the_program(file: Path) -> None:
     done = program("placement", "catalyst_hybrid", "--json", cwd=file.parent)
     assert json.loads(done.stdout)["platform"] == "catalyst_hybrid"

@@ -11,11 +11,15 @@ from hypothesis import strategies as st
 from controlplane.model.errors import AdviceError
 from controlplane.model.recommendations import Proposal
 from controlplane.model.resources import Resource
+from controlplane.model.rules import FailoverRule
+from controlplane.rules.files import read_rule_texts
+from controlplane.rules.load import load_rules
 from controlplane.telemetry.inventory_file import read_inventory
 from tests.advice_cases import (
     HOSTILE,
     alert,
     arguments,
+    asked,
     check_complete,
     history,
     limit,
@@ -208,6 +212,33 @@ def test_the_plan_of_the_document() -> None:
     survives = {item.loss: item.ok for item in proposal.survives}
     assert survives == {"its members of hybrid-kafka": True, "its members of hybrid-pg": True, "one more host": False}
     assert proposal == take_over("host", {"order": ORDER, "rto_target": "5m"}, facts, samples, *shop)
+
+
+def test_the_shipped_rule_checks_what_has_to_be_true_first() -> None:
+    texts, _ = read_rule_texts(["catalyst_hybrid"])
+    rule = next(placed.rule for placed in load_rules(texts).rules.rules if placed.id == "catalyst-hybrid-host-failover")
+    assert isinstance(rule, FailoverRule)
+    # Hosts enough, so that every machine of the dead one starts, the brokers and databases apart.
+    shop = [r.model_copy(update={"platform": "shop"}) for r in read_inventory(HYBRID, "shop")]
+    third = next(r for r in shop if r.id == "host-3")
+    more = [third.model_copy(update={"id": f"host-{n}"}) for n in range(4, 9)]
+    facts = alert("< 1", "{host}", cluster="hybrid-hosts", host="host-2")
+    proposal = asked(rule, facts, history(("host.up", {"host": "host-2"}, steady(0.0))), [*shop, *more], ())
+    check_complete(proposal)
+    assert proposal.title == "Start 5 of 5 machines of host host-2 elsewhere"
+    starts = [step for step in proposal.plan if step.do.startswith("Start")]
+    assert [step.do.split()[1] for step in starts] == [
+        "postgres-primary",
+        "timescaledb",
+        "dragonflydb",
+        "kafka-vm-2",
+        "billing-fraud",
+    ]
+    assert starts[0].commands[:2] == ("ceph health detail", "patronictl list -- hybrid-pg")
+    assert "Ceph has its quorum and no inactive placement group" in starts[0].before
+    assert starts[3].commands[1].endswith("--describe --under-min-isr-partitions")
+    assert next(item for item in proposal.evidence if item.signal == "RTO objective").value == 120 + 60 + 2 * 120
+    assert all(item.ok for item in proposal.survives if item.loss != "one more host")
 
 
 def test_hostile_names_reach_no_shell_and_no_terminal() -> None:

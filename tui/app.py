@@ -154,12 +154,13 @@ class ControlplaneApp(App[None], inherit_bindings=False):
         self.deliver(fresh=bool(settled))
 
     def deliver(self, *, fresh: bool) -> None:
-        """Hand the newest snapshot to the screens that are open."""
+        """Hand the newest snapshot to the screen that is seen, also behind a dialog."""
         now = self.now
         trusted = self.trusted
-        for screen in self.screen_stack:
+        for screen in reversed(self.screen_stack):  # what lies under another screen is told when it is seen again
             if isinstance(screen, SnapshotScreen):
                 screen.deliver(self.snapshot, trusted, now, fresh=fresh)
+                break
 
     @property
     def now(self) -> datetime:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import lru_cache
 
 from rich.cells import cell_len, set_cell_size
@@ -85,6 +86,13 @@ def change_money(cost: Cost, amount: str = "per_month") -> str:
     value = getattr(cost, amount)
     shown = human_money(value, cost.currency)
     return f"+{shown}" if value is not None and value > 0 else shown
+
+
+def monthly(cost: Cost) -> str:
+    """The change of the monthly bill in whole units, for a column: `+$9,702/mo`, `unknown`."""
+    whole = cost.per_month and cost.per_month.quantize(Decimal(1))
+    money = change_money(cost.model_copy(update={"per_month": whole}))
+    return money if money == "unknown" else f"{money}/mo"
 
 
 def advice_line(recommendation: Recommendation) -> str:

@@ -32,7 +32,7 @@ def many(empty_log: EventLog) -> EventLog:
 
 async def test_the_cursor_stays_on_its_alert_through_inserts_removals_and_sorting(many: EventLog) -> None:
     app = terminal(many)
-    async with app.run_test(size=(100, 24)) as pilot:
+    async with app.run_test(size=(100, 26)) as pilot:
         await ready(pilot)
         for _ in range(7):
             await pilot.press("j")
@@ -56,7 +56,7 @@ async def test_the_cursor_stays_on_its_alert_through_inserts_removals_and_sortin
 
 async def test_the_line_under_the_eyes_stays_where_it_is_while_scrolled(many: EventLog) -> None:
     app = terminal(many)
-    async with app.run_test(size=(100, 24)) as pilot:
+    async with app.run_test(size=(100, 26)) as pilot:
         await ready(pilot)
         for _ in range(60):
             await pilot.press("j")
@@ -70,7 +70,7 @@ async def test_the_line_under_the_eyes_stays_where_it_is_while_scrolled(many: Ev
 
 async def test_when_its_alert_ends_the_cursor_waits_and_then_moves_to_a_neighbour(many: EventLog) -> None:
     app = terminal(many)
-    async with app.run_test(size=(100, 24)) as pilot:
+    async with app.run_test(size=(100, 26)) as pilot:
         await ready(pilot)
         await pilot.press("j", "j")
         sample.append(many, [sample.resolved(host(2))])
@@ -92,7 +92,7 @@ async def test_when_its_alert_ends_the_cursor_waits_and_then_moves_to_a_neighbou
 
 async def test_when_the_last_row_ends_the_cursor_moves_up(many: EventLog) -> None:
     app = terminal(many)
-    async with app.run_test(size=(100, 24)) as pilot:
+    async with app.run_test(size=(100, 26)) as pilot:
         await ready(pilot)
         await pilot.press("G")
         assert alerts(app).selected.alert.id == host(199).alert
@@ -121,7 +121,7 @@ async def test_when_the_last_row_ends_the_cursor_moves_up(many: EventLog) -> Non
 )
 async def test_movement(many: EventLog, keys: list[str], expected: int) -> None:
     app = terminal(many)
-    async with app.run_test(size=(100, 24)) as pilot:
+    async with app.run_test(size=(100, 26)) as pilot:
         await ready(pilot)
         assert alerts(app).size.height == 12
         await pilot.press(*keys)
@@ -131,7 +131,7 @@ async def test_movement(many: EventLog, keys: list[str], expected: int) -> None:
 
 async def test_a_click_moves_the_cursor_and_a_double_click_opens(many: EventLog) -> None:
     app = terminal(many)
-    async with app.run_test(size=(100, 24)) as pilot:
+    async with app.run_test(size=(100, 26)) as pilot:
         await ready(pilot)
         await pilot.click(alerts(app), offset=(20, 4))
         assert alerts(app).selected.alert.id == host(3).alert
@@ -144,7 +144,7 @@ async def test_a_click_moves_the_cursor_and_a_double_click_opens(many: EventLog)
 
 async def test_filtering_keeps_the_cursor_where_it_was_put(many: EventLog) -> None:
     app = terminal(many)
-    async with app.run_test(size=(100, 24)) as pilot:
+    async with app.run_test(size=(100, 26)) as pilot:
         await ready(pilot)
         await pilot.press("j", "j", "j", "slash", *"host:0007")
         assert [row.alert.id for row in alerts(app).rows] == [host(7).alert]
@@ -166,7 +166,7 @@ async def test_filtering_keeps_the_cursor_where_it_was_put(many: EventLog) -> No
 
 async def test_an_entered_filter_stays_until_escape(many: EventLog) -> None:
     app = terminal(many)
-    async with app.run_test(size=(100, 24)) as pilot:
+    async with app.run_test(size=(100, 26)) as pilot:
         await ready(pilot)
         await pilot.press("slash", *"disk 019", "enter")
         assert alerts(app).has_focus
@@ -180,7 +180,7 @@ async def test_an_entered_filter_stays_until_escape(many: EventLog) -> None:
 
 async def test_a_row_that_the_filter_comes_to_hide_stays_selected(many: EventLog) -> None:
     app = terminal(many)
-    async with app.run_test(size=(100, 24)) as pilot:
+    async with app.run_test(size=(100, 26)) as pilot:
         await ready(pilot)
         await pilot.press("slash", *"state:open", "enter", "j")
         row = alerts(app).selected
@@ -199,7 +199,7 @@ async def test_a_row_that_the_filter_comes_to_hide_stays_selected(many: EventLog
 async def test_only_the_age_is_drawn_anew_as_time_passes(many: EventLog) -> None:
     clock = Clock(NOW)
     app = terminal(many, clock=clock)
-    async with app.run_test(size=(100, 24)) as pilot:
+    async with app.run_test(size=(100, 26)) as pilot:
         await ready(pilot)
         before = painted(alerts(app)).split("\n")
         clock.forward(timedelta(seconds=1))

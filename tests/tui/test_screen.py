@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from textual.widgets import Static
 
 from controlplane.eventlog.log import EventLog
 from controlplane.model.errors import ControlplaneError
@@ -378,7 +377,7 @@ async def test_an_unknown_price_is_unknown_and_a_failover_tells_rpo_and_rto(log:
     async with app.run_test(size=(160, 50)) as pilot:
         await ready(pilot)
         assert alerts(app).selected.alert.rule == "catalyst-postgres-primary-down"
-        text = painted(app.screen.query_one("#advice", Static))
+        text = painted(app.screen.query_one("#advice"))
         assert "unknown · one-off $1,250" in text
         assert "0 B (pg-3 is synchronous)" in text
         assert "about 35 s" in text
@@ -394,7 +393,7 @@ async def test_advice_ages_and_expires(log: EventLog) -> None:
             clock.forward(ahead)
             app.deliver(fresh=False)
             await pilot.pause()
-            assert said in " ".join(painted(app.screen.query_one("#advice", Static)).split())
+            assert said in " ".join(painted(app.screen.query_one("#advice")).split())
 
 
 async def test_the_layouts(log: EventLog) -> None:

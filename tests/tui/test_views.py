@@ -74,7 +74,7 @@ async def test_recommendations_come_in_the_order_in_which_they_matter(log: Event
         assert ["FAILOVER" in shown[0], "SCALE OUT" in shown[1], "NO ADVICE" in shown[2]] == [True] * 3
         assert "no [samples] of it" in shown[2]
         assert "2/3" in shown[1]
-        assert "NO 1 of 3" in shown[1]
+        assert "NO 1/3" in shown[1]
         Operator(log).reject(name, actor="mira", reason="no", now=NOW)
         await renew(pilot)
         assert "rejected" in lines(app)[-1]

@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.content import Content
 from textual.widget import Widget
 
 from tui.data import Holding, Row, Snapshot
@@ -15,6 +14,7 @@ from tui.screens.listing import FIND, ListScreen, answered
 from tui.widgets.lists import HOLDINGS
 from tui.widgets.panes import DetailPane, pane_title
 from tui.widgets.row_list import RowList
+from tui.widgets.titles import retitle
 
 
 class AcknowledgementsScreen(ListScreen):
@@ -77,7 +77,7 @@ class AcknowledgementsScreen(ListScreen):
             row = self.selected or self.ended
             gone = row is not None and row.id not in snapshot.by_id
             pane.show(row, now, gone=gone)
-            pane.border_title = Content(pane_title(row, gone=gone))
+            retitle(pane, pane_title(row, gone=gone))
 
     def action_open(self) -> None:
         """Everything about the alert."""

@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.content import Content
 from textual.widget import Widget
 
 from controlplane.model.recommendations import Recommendation
@@ -13,6 +12,7 @@ from tui.data import AdviceRow, Row, Snapshot
 from tui.screens.base import ACT, DECIDE, MOVE, SnapshotScreen
 from tui.text import safe
 from tui.widgets.panes import AdviceDetail
+from tui.widgets.titles import retitle
 
 
 class AdviceScreen(SnapshotScreen):
@@ -71,7 +71,7 @@ class AdviceScreen(SnapshotScreen):
         """Let the ages count."""
         pane = self.query_one(AdviceDetail)
         pane.show(self._row, now)
-        pane.border_title = Content(f"Recommendation · {safe(self._row.title, 80)}")
+        retitle(pane, f"Recommendation · {safe(self._row.title, 80)}")
 
     def action_copy_commands(self) -> None:
         """Copy the commands, one a line (OSC 52)."""

@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.content import Content
 from textual.widget import Widget
 
 from tui.data import Row, Snapshot
@@ -14,6 +13,7 @@ from tui.screens.detail import DetailScreen
 from tui.screens.listing import FIND, ListScreen, answered
 from tui.widgets.alert_list import AlertList
 from tui.widgets.panes import AdviceLine, DetailPane, SourcesPane, pane_title
+from tui.widgets.titles import retitle
 
 
 class AlertsScreen(ListScreen):
@@ -93,11 +93,11 @@ class AlertsScreen(ListScreen):
         pane = self.query_one(DetailPane)
         if pane.display:
             pane.show(shown, now, gone=gone)
-            pane.border_title = Content(pane_title(shown, gone=gone))
+            retitle(pane, pane_title(shown, gone=gone))
         self.query_one(AdviceLine).show(shown)
         sources = self.query_one(SourcesPane)
         good = sum(not source.failed for source in snapshot.sources)
-        sources.border_title = Content(f"Sources {good}/{len(snapshot.sources)}")
+        retitle(sources, f"Sources {good}/{len(snapshot.sources)}")
         if sources.display:
             sources.show(snapshot.sources, now)
 

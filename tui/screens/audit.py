@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from textual.content import Content
 from textual.widget import Widget
 
 from tui.data import Entry, Snapshot
 from tui.screens.events import EventsScreen
 from tui.widgets.panes import EntryPane, HealthPane
+from tui.widgets.titles import retitle
 
 
 class AuditScreen(EventsScreen):
@@ -52,6 +52,6 @@ class AuditScreen(EventsScreen):
         """Health, and the selected decision."""
         health = self.query_one(HealthPane)
         health.show(snapshot, now)
-        health.border_title = Content(f"Sources {self.count(snapshot)}")
-        self.query_one(EntryPane).border_title = Content("Decision")
+        retitle(health, f"Sources {self.count(snapshot)}")
+        retitle(self.query_one(EntryPane), "Decision")
         super().show_panes(snapshot, now)

@@ -6,7 +6,6 @@ from typing import ClassVar
 
 from textual import work
 from textual.binding import Binding, BindingType
-from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
 
@@ -15,6 +14,7 @@ from tui.screens.advice import AdviceScreen
 from tui.screens.base import ACT, DECIDE, MOVE, SnapshotScreen
 from tui.widgets.alert_detail import AlertDetail
 from tui.widgets.panes import pane_title
+from tui.widgets.titles import retitle
 
 
 class DetailScreen(SnapshotScreen):
@@ -33,6 +33,7 @@ class DetailScreen(SnapshotScreen):
         & AlertDetail {
             height: 1fr; border-top: solid $accent; border-title-color: $accent; border-title-style: bold;
         }
+        &.-low SignalChart { height: 7; }
         &.-wide AlertDetail { layout: horizontal; }
         &.-disconnected AlertDetail { opacity: 60%; }
     }
@@ -98,7 +99,7 @@ class DetailScreen(SnapshotScreen):
         """Let the ages count."""
         pane = self.query_one(AlertDetail)
         pane.show(self._last, self._story, now, gone=self._row is None)
-        pane.border_title = Content(pane_title(self._last, gone=self._row is None))
+        retitle(pane, pane_title(self._last, gone=self._row is None))
 
     def action_advice(self) -> None:
         """The first recommendation of the alert."""

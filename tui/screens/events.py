@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.content import Content
 from textual.widget import Widget
 
 from controlplane.model.recommendations import Recommendation
@@ -17,6 +16,7 @@ from tui.screens.listing import FIND, ListScreen
 from tui.widgets.lists import ENTRIES
 from tui.widgets.panes import EntryPane
 from tui.widgets.row_list import RowList
+from tui.widgets.titles import retitle
 
 
 class EventsScreen(ListScreen):
@@ -77,7 +77,7 @@ class EventsScreen(ListScreen):
         pane = self.query_one(EntryPane)
         if pane.display:
             pane.show(self.chosen, now)
-            pane.border_title = Content("Event")
+            retitle(pane, "Event")
 
     def action_open(self) -> None:
         """The recommendation or alert that the event is about."""

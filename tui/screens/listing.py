@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical, VerticalScroll
-from textual.content import Content
 from textual.css.query import NoMatches
 from textual.widget import Widget
 from textual.widgets import Input
@@ -18,10 +17,18 @@ from tui.filter import Filter
 from tui.screens.base import SnapshotScreen
 from tui.text import safe
 from tui.widgets.row_list import RowList
+from tui.widgets.titles import retitle
 
 FIND: tuple[BindingType, ...] = (
     Binding("slash", "filter", "Filter", id="find.filter", tooltip="Such as: platform:shop sev:crit lag -test"),
-    Binding("o", "order", "Order", id="find.order", tooltip="Sort by the next order; a click on a title sorts too"),
+    Binding(
+        "o",
+        "order",
+        "Order",
+        show=False,
+        id="find.order",
+        tooltip="Sort by the next order; a click on a title sorts too",
+    ),
     Binding("escape", "back", "Clear the filter", show=False, id="find.clear"),
 )
 """Keys for finding a row."""
@@ -128,7 +135,7 @@ class ListScreen(SnapshotScreen):
         text = f"{name} {shown:,} of {all_:,}" if table.filter.words else f"{name} {all_:,}"
         typing = self.query_one("#filter", Input).has_focus
         hint = _KEPT if typing else f"by {table.order}"
-        self.query_one("#left").border_title = Content(f"{text} · {hint}")
+        retitle(self.query_one("#left"), f"{text} · {hint}")
 
     def _empty(self, snapshot: Snapshot, now: datetime) -> tuple[str, ...]:
         if number := len(self.rows(snapshot)):

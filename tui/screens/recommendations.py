@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.content import Content
 from textual.widget import Widget
 
 from controlplane.model.recommendations import Recommendation
@@ -17,6 +16,7 @@ from tui.screens.listing import FIND, ListScreen
 from tui.widgets.lists import ADVICE
 from tui.widgets.panes import AdvicePane
 from tui.widgets.row_list import RowList
+from tui.widgets.titles import retitle
 
 
 class RecommendationsScreen(ListScreen):
@@ -81,7 +81,7 @@ class RecommendationsScreen(ListScreen):
         pane = self.query_one(AdvicePane)
         if pane.display:
             pane.show(self.chosen, now)
-            pane.border_title = Content("Recommendation")
+            retitle(pane, "Recommendation")
 
     def action_open(self) -> None:
         """Everything about the recommendation; about the alert where there is none."""

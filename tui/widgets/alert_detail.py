@@ -8,7 +8,6 @@ from rich.markdown import Markdown
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
-from textual.widgets import Static
 
 from tui import theme
 from tui.data import Row, Story, outlook
@@ -17,6 +16,7 @@ from tui.describe.alert import facts, headline
 from tui.describe.parts import heading
 from tui.describe.story import around_lines, outlook_lines
 from tui.widgets.chart import caption
+from tui.widgets.lines import Lines
 
 if TYPE_CHECKING:
     from tui.widgets.signal_chart import SignalChart
@@ -29,7 +29,7 @@ class AlertDetail(VerticalScroll, can_focus=True, inherit_bindings=False):
     AlertDetail {
         overflow-x: hidden; scrollbar-size-vertical: 1; padding: 0 1; layout: vertical;
         & > Vertical { height: auto; width: 1fr; }
-        & Static { margin: 0 1 1 0; }
+        & Lines { margin: 0 1 1 0; }
         & #headline, & #caption { margin-bottom: 0; }
     }
     """
@@ -38,15 +38,15 @@ class AlertDetail(VerticalScroll, can_focus=True, inherit_bindings=False):
         from tui.widgets.signal_chart import SignalChart  # it brings numpy: not before somebody looks
 
         with Vertical(id="of-the-alert"):
-            yield Static(id="headline")
+            yield Lines(id="headline")
             yield SignalChart(id="chart")
-            yield Static(id="caption")
-            yield Static(id="outlook")
-            yield Static(id="around")
+            yield Lines(id="caption")
+            yield Lines(id="outlook")
+            yield Lines(id="around")
         with Vertical(id="what-to-do"):
-            yield Static(id="advice")
-            yield Static(id="facts")
-            yield Static(id="runbook")
+            yield Lines(id="advice")
+            yield Lines(id="facts")
+            yield Lines(id="runbook")
 
     _drawn: tuple[object, ...] = ()
 
@@ -69,7 +69,7 @@ class AlertDetail(VerticalScroll, can_focus=True, inherit_bindings=False):
             self._tell("#runbook", _runbook(runbook, row))
 
     def _tell(self, where: str, what: RenderableType) -> None:
-        self.query_one(where, Static).update(what)
+        self.query_one(where, Lines).tell(what)
 
 
 def _advised(row: Row, now: datetime) -> RenderableType:

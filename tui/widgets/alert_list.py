@@ -1,7 +1,6 @@
 """The list of alerts."""
 
 from datetime import datetime
-from decimal import Decimal
 from operator import attrgetter
 
 from rich.style import Style
@@ -9,7 +8,7 @@ from rich.style import Style
 from controlplane.model.alerts import AlertState
 from tui import theme
 from tui.data import Row
-from tui.text import against, change_money, safe, short_age, where
+from tui.text import against, monthly, safe, short_age, where
 from tui.widgets.columns import Column, Table
 from tui.widgets.row_list import RowList
 
@@ -30,9 +29,7 @@ def _cost(row: Row, _: datetime) -> str:
     """The first open recommendation's change of the monthly bill, in whole units; what is lacking is said."""
     if not row.advice or not row.advice[0].open:
         return "no advice" if row.lack else ""
-    cost = row.advice[0].proposal.cost
-    money = change_money(cost.model_copy(update={"per_month": cost.per_month and cost.per_month.quantize(Decimal(1))}))
-    return money if money == "unknown" else f"{money}/mo"
+    return monthly(row.advice[0].proposal.cost)
 
 
 def _owner(row: Row, _: datetime) -> str:

@@ -70,11 +70,13 @@ class History(Sparkline):
     def show(self, row: Row) -> None:
         """Draw the history of the row's reading; of a `<` rule each bar is the lowest of its share."""
         parsed = condition(row.alert.threshold)
-        self.threshold = None if parsed is None else parsed.threshold
-        self._lowest = parsed is not None and parsed.operator.startswith("<")
-        self._values = [value for _, value in row.history]
-        self.set_class(sum(value is not None for value in self._values) >= 2, "-drawn")
-        self.refresh()
+        limit = None if parsed is None else parsed.threshold
+        lowest = parsed is not None and parsed.operator.startswith("<")
+        values = [value for _, value in row.history]
+        self.set_class(sum(value is not None for value in values) >= 2, "-drawn")
+        if (values, limit, lowest) != (self._values, self.threshold, self._lowest):
+            self._values, self.threshold, self._lowest = values, limit, lowest
+            self.refresh()
 
     def render(self) -> WidgetResult:
         """The sparkline with one cell a bar, gaps and threshold."""

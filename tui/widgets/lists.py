@@ -8,7 +8,7 @@ from rich.style import Style
 from controlplane.model.recommendations import Status
 from tui import theme
 from tui.data import AdviceRow, Entry, Holding
-from tui.text import change_money, kind, safe, short_age, stamp, where
+from tui.text import kind, monthly, safe, short_age, stamp, where
 from tui.widgets.columns import Column, Table
 
 _STATUS = {
@@ -57,8 +57,7 @@ def _change(row: AdviceRow, _: datetime) -> str:
 def _money(row: AdviceRow, _: datetime) -> str:
     if row.recommendation is None:
         return ""
-    money = change_money(row.recommendation.proposal.cost)
-    return money if money == "unknown" else f"{money}/mo"
+    return monthly(row.recommendation.proposal.cost)
 
 
 def _evidence(row: AdviceRow, _: datetime) -> str:
@@ -75,7 +74,7 @@ def _survives(row: AdviceRow, _: datetime) -> str:
     if not verdicts:
         return "not checked"
     bad, unknown = verdicts.count(False), verdicts.count(None)
-    return f"NO {bad} of {len(verdicts)}" if bad else f"? {unknown} of {len(verdicts)}" if unknown else "yes"
+    return f"NO {bad}/{len(verdicts)}" if bad else f"? {unknown}/{len(verdicts)}" if unknown else "yes"
 
 
 def _expires(row: AdviceRow, now: datetime) -> str:

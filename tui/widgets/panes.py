@@ -24,6 +24,7 @@ from tui.describe.entry import entry as describe_entry
 from tui.describe.health import message_lines, rule_lines, source_lines
 from tui.text import advice_line
 from tui.widgets.chart import History, caption
+from tui.widgets.lines import Lines
 
 
 class DetailPane(VerticalScroll, can_focus=True, inherit_bindings=False):
@@ -32,35 +33,35 @@ class DetailPane(VerticalScroll, can_focus=True, inherit_bindings=False):
     DEFAULT_CSS = """
     DetailPane {
         overflow-x: hidden; scrollbar-size-vertical: 1; padding: 0 0 0 1;
-        & > Static { margin: 0 1 1 0; }
+        & > Lines { margin: 0 1 1 0; }
         & > #headline, & > #facts { margin-bottom: 0; }
         & > .-empty { display: none; }
     }
     """
 
     def compose(self) -> ComposeResult:
-        yield Static(id="headline")
+        yield Lines(id="headline")
         yield History(id="history")
-        yield Static(id="caption")
-        yield Static(id="advice")
-        yield Static(id="facts")
+        yield Lines(id="caption")
+        yield Lines(id="advice")
+        yield Lines(id="facts")
 
     def show(self, row: Row | None, now: datetime, *, gone: bool = False) -> None:
         """Describe `row`; `gone` says that its alert has ended."""
-        headline, facts = self.query_one("#headline", Static), self.query_one("#facts", Static)
-        history, under = self.query_one(History), self.query_one("#caption", Static)
-        advised = self.query_one("#advice", Static)
+        headline, facts = self.query_one("#headline", Lines), self.query_one("#facts", Lines)
+        history, under = self.query_one(History), self.query_one("#caption", Lines)
+        advised = self.query_one("#advice", Lines)
         for widget in (under, advised, facts):
             widget.set_class(row is None, "-empty")
         if row is None:
             history.remove_class("-drawn")
-            headline.update(Text("No alert is selected.", theme.QUIET))
+            headline.tell(Text("No alert is selected.", theme.QUIET))
             return
-        headline.update(describe_headline(row, now, gone=gone))
+        headline.tell(describe_headline(row, now, gone=gone))
         history.show(row)
-        under.update(caption(row))
-        advised.update(describe_advice(row, now))
-        facts.update(describe_facts(row, now))
+        under.tell(caption(row))
+        advised.tell(describe_advice(row, now))
+        facts.tell(describe_facts(row, now))
 
 
 class TextPane(VerticalScroll, can_focus=True, inherit_bindings=False):
@@ -71,11 +72,11 @@ class TextPane(VerticalScroll, can_focus=True, inherit_bindings=False):
     """
 
     def compose(self) -> ComposeResult:
-        yield Static(id="text")
+        yield Lines(id="text")
 
     def tell(self, said: RenderableType) -> None:
         """Show something else."""
-        self.query_one("#text", Static).update(said)
+        self.query_one("#text", Lines).tell(said)
 
 
 class AdvicePane(TextPane):
@@ -97,13 +98,13 @@ class AdviceDetail(VerticalScroll, can_focus=True, inherit_bindings=False):
     DEFAULT_CSS = """
     AdviceDetail {
         overflow-x: hidden; scrollbar-size-vertical: 1; padding: 0 1; layout: vertical;
-        & > Static { width: 1fr; height: auto; margin: 0 2 1 0; }
+        & > Lines { width: 1fr; height: auto; margin: 0 2 1 0; }
     }
     """
 
     def compose(self) -> ComposeResult:
-        yield Static(id="decision")
-        yield Static(id="grounds")
+        yield Lines(id="decision")
+        yield Lines(id="grounds")
 
     def show(self, row: AdviceRow, now: datetime) -> None:
         """Describe a recommendation."""
@@ -111,8 +112,8 @@ class AdviceDetail(VerticalScroll, can_focus=True, inherit_bindings=False):
         if found is None:
             return
         histories = {} if row.row is None else {f"alert {row.row.id}": row.row.history}
-        self.query_one("#decision", Static).update(describe_decision(found, row.row, now))
-        self.query_one("#grounds", Static).update(describe_grounds(found, now, histories))
+        self.query_one("#decision", Lines).tell(describe_decision(found, row.row, now))
+        self.query_one("#grounds", Lines).tell(describe_grounds(found, now, histories))
 
 
 class EntryPane(TextPane):
@@ -151,16 +152,16 @@ class SourcesPane(VerticalScroll, can_focus=True, inherit_bindings=False):
     """
 
     def compose(self) -> ComposeResult:
-        yield Static(id="sources-lines")
+        yield Lines(id="sources-lines")
 
     def show(self, sources: Sequence[SourceHealth], now: datetime) -> None:
         """Failed sources first."""
-        lines = self.query_one("#sources-lines", Static)
+        lines = self.query_one("#sources-lines", Lines)
         if not sources:
-            lines.update(Text("No source has answered yet.", theme.QUIET))
+            lines.tell(Text("No source has answered yet.", theme.QUIET))
             return
         ordered = sorted(sources, key=lambda source: (not source.failed, source.source))
-        lines.update(source_lines(ordered, now))
+        lines.tell(source_lines(ordered, now))
 
 
 class AdviceLine(Static):
@@ -170,6 +171,8 @@ class AdviceLine(Static):
     AdviceLine { height: 1; display: none; background: $surface; text-wrap: nowrap; text-overflow: ellipsis; }
     """
 
+    _told = Text()
+
     def show(self, row: Row | None) -> None:
         """The first open recommendation of the row."""
         found = next((advice for advice in row.advice if advice.open), None) if row is not None else None
@@ -177,7 +180,9 @@ class AdviceLine(Static):
         text.stylize(theme.QUIET if found is None else theme.STRONG)
         text.no_wrap = True
         text.overflow = "ellipsis"
-        self.update(text, layout=False)
+        if text != self._told:
+            self._told = text
+            self.update(text, layout=False)
 
 
 def pane_title(row: Row | None, *, gone: bool) -> str:

@@ -123,6 +123,8 @@ class Banner(Static):
     }
     """
 
+    _told = Text()
+
     def show(self, snapshot: Snapshot, trusted: Trust, now: datetime, *, read_only: bool) -> None:
         """Appear, change or go."""
         said = banner_text(snapshot, trusted, now, read_only=read_only)
@@ -131,4 +133,6 @@ class Banner(Static):
         text = Text() if said is None else said[1]
         text.no_wrap = True
         text.overflow = "ellipsis"
-        self.update(text, layout=False)
+        if text != self._told:
+            self._told = text
+            self.update(text, layout=False)

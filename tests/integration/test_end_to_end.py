@@ -65,7 +65,7 @@ PAST = datetime(2026, 3, 12, 6, tzinfo=UTC)
 
 
 @pytest.fixture
-def routes(tmp_path: Path, providers: Providers, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+def channels(tmp_path: Path, providers: Providers, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """Slack by a file next to the settings, PagerDuty by a variable."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("E2E_PAGERDUTY", f"pdevents://{ROUTING_KEY}")
@@ -74,6 +74,14 @@ def routes(tmp_path: Path, providers: Providers, monkeypatch: pytest.MonkeyPatch
         {"name": "slack", "url": {"file": "slack-url"}},
         {"name": "pagerduty", "url": {"env": "E2E_PAGERDUTY"}},
     ]
+
+
+def at_once(channels: list[dict[str, Any]]) -> dict[str, Any]:
+    """Warnings to the first channel and critical alerts to all, without waiting for others to join."""
+    names = [channel["name"] for channel in channels]
+    critical = {"match": ["severity=critical"], "channels": names}
+    root = {"channels": names[:1], "group_wait": "0s", "group_interval": "1s", "routes": [critical]}
+    return {"channels": channels, "route": root}
 
 
 def assert_no_secret(plane: Plane) -> None:
@@ -85,7 +93,7 @@ def assert_no_secret(plane: Plane) -> None:
 
 
 def test_a_disk_that_fills_up_pages_and_its_clean_up_resolves(
-    tmp_path: Path, monitoring: Monitoring, full_disk: Disk, providers: Providers, routes: list[dict[str, Any]]
+    tmp_path: Path, monitoring: Monitoring, full_disk: Disk, providers: Providers, channels: list[dict[str, Any]]
 ) -> None:
     if full_disk.kind == "tmpfs":
         missing("loop devices aren't permitted here, and the pack leaves tmpfs out")
@@ -106,7 +114,7 @@ def test_a_disk_that_fills_up_pages_and_its_clean_up_resolves(
         rules=["rules"],
         prices={"catalyst": "prices.yaml"},
         sources=[{"name": "prometheus", "type": "prometheus", "url": monitoring.url, "lookback": "5s"}],
-        notify={"routes": routes},
+        notify=at_once(channels),
     ) as plane:
         assert plane.plane.rule_problems == ()
 
@@ -250,7 +258,7 @@ LAG = "catalyst-kafka-consumer-lag"
 
 
 def test_100_001_messages_behind_pages_and_100_000_do_not(
-    tmp_path: Path, kafka: Cluster, providers: Providers, routes: list[dict[str, Any]]
+    tmp_path: Path, kafka: Cluster, providers: Providers, channels: list[dict[str, Any]]
 ) -> None:
     backlog = Backlog(kafka)
     late, edge = f"late-{backlog.topic}", f"edge-{backlog.topic}"
@@ -263,7 +271,7 @@ def test_100_001_messages_behind_pages_and_100_000_do_not(
             tmp_path,
             platforms=["catalyst"],
             sources=[kafka_source(kafka.bootstrap, f"(late|edge)-{backlog.topic}")],
-            notify={"routes": routes},
+            notify=at_once(channels),
         ) as plane,
     ):
         now = ten_minutes_ago()
@@ -477,7 +485,7 @@ def test_postgresql_holds_the_same_events_as_sqlite(
             | {"platform": "catalyst"},
             {"name": "hosts", "type": "inventory", "platform": "catalyst", "path": str(recorded / "inventory.yaml")},
         ],
-        "notify": {"routes": [{"name": "slack", "url": {"env": "E2E_NONE"}}]},
+        "notify": at_once([{"name": "slack", "url": {"env": "E2E_NONE"}}]),
     }
 
     def replay(folder: str, **more: Any) -> tuple[list[tuple[Any, ...]], list[Any]]:
@@ -640,9 +648,9 @@ def test_a_source_that_answers_nonsense_is_caught_up_with(
         common = {"type": "prometheus", "lookback": "2m", "retries": 0, "timeout": "3s"}
         return [{"name": name, "url": url, **common} for name, url in urls.items()]
 
-    routes = {"routes": [{"name": "slack", "url": {"env": "E2E_NONE"}}]}
+    notify = at_once([{"name": "slack", "url": {"env": "E2E_NONE"}}])
     end = PAST + 24 * MINUTE
-    common: dict[str, Any] = {"rules": [str(tmp_path / "rules")], "notify": routes}
+    common: dict[str, Any] = {"rules": [str(tmp_path / "rules")], "notify": notify}
     with hostile_server() as front, Plane(tmp_path / "a", sources=sources(front.url), **common) as plane:
         front.behave = forward(zones["south"])
         plane.ticks(PAST, PAST + 4 * MINUTE, 2 * STEP)
@@ -764,7 +772,7 @@ def test_decisions_do_not_depend_on_when_ticks_run(tmp_path: Path) -> None:
                         | {"lookback": lookback, "max_catch_up": "8h"},
                         {"name": "hosts", "type": "inventory", "platform": "catalyst", "path": inventory},
                     ],
-                    notify={"routes": [{"name": "slack", "url": {"env": "E2E_NONE"}}]},
+                    notify=at_once([{"name": "slack", "url": {"env": "E2E_NONE"}}]),
                 )
             )
 
@@ -976,8 +984,8 @@ def test_one_signal_that_fails_holds_up_no_other_and_is_caught_up_with(tmp_path:
 def test_rules_that_change_while_they_fire(tmp_path: Path, zones: dict[str, str]) -> None:
     depth_rule(tmp_path / "rules", "queues", "depth", **{"for": "15s"})
     source = {"name": "north", "type": "prometheus", "url": zones["north"], "lookback": "2m"}
-    routes = {"routes": [{"name": "slack", "url": {"env": "E2E_NONE"}}]}
-    with Plane(tmp_path, rules=["rules"], sources=[source], notify=routes) as plane:
+    notify = at_once([{"name": "slack", "url": {"env": "E2E_NONE"}}])
+    with Plane(tmp_path, rules=["rules"], sources=[source], notify=notify) as plane:
         plane.tick(PAST + 9 * MINUTE)
         assert [alert.state for alert in plane.alerts("queues-deep")] == [AlertState.FIRING]
         depth_rule(tmp_path / "rules", "queues", "depth", **{"for": "5m"})
@@ -1009,7 +1017,7 @@ def test_two_control_planes_on_one_folder_do_the_work_once(tmp_path: Path, zones
     settings: dict[str, Any] = {
         "rules": ["../rules"],
         "sources": [{"name": "north", "type": "prometheus", "url": zones["north"], "lookback": "1m"}],
-        "notify": {"routes": [{"name": "slack", "url": {"env": "E2E_NONE"}}]},
+        "notify": at_once([{"name": "slack", "url": {"env": "E2E_NONE"}}]),
     }
     start, end = PAST + 7 * MINUTE, PAST + 10 * MINUTE
     with (

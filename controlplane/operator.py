@@ -4,14 +4,16 @@ from datetime import datetime
 
 from controlplane.eventlog.errors import ConcurrencyError
 from controlplane.eventlog.log import EventLog
-from controlplane.eventlog.projections import ALERTS, RECOMMENDATIONS, SILENCES
+from controlplane.eventlog.projections import ALERTS, DELIVERIES, RECOMMENDATIONS, SILENCES
 from controlplane.model.alerts import Acknowledgement, Alert, AlertState
 from controlplane.model.errors import ControlplaneError
 from controlplane.model.events import Draft, Event
+from controlplane.model.notifications import Action
 from controlplane.model.payloads import (
     AcknowledgementWithdrawn,
     AlertAcknowledged,
     EventPayload,
+    NotificationQueued,
     RecommendationApproved,
     RecommendationExecuted,
     RecommendationRejected,
@@ -22,6 +24,7 @@ from controlplane.model.payloads import (
 from controlplane.model.recommendations import Recommendation, Status
 from controlplane.model.silences import Silence
 from controlplane.model.time import to_ms
+from controlplane.model.views import DeliveryState
 
 MAX_NOTE = 2_000
 
@@ -123,6 +126,36 @@ class Operator:
             raise ActionRefused(f"recommendation {row.id} is {row.status.value}; that can't be taken back")
         payload = RecommendationReopened(recommendation=row.id, version=row.version, actor=actor)
         return self._append(f"recommendation:{row.id}", payload, actor, now, stream_version)
+
+    def send_again(self, delivery: str, *, actor: str, now: datetime) -> Event | None:
+        """Queue a message again that was given up; None where it waits already.
+
+        ActionRefused where nobody needs it: it arrived, its incident has ended or was told of since, or it only says
+        that messages are given up.
+        """
+        stream = f"delivery:{delivery}"
+        version = self._version(stream)
+        rows = self._log.rows(DELIVERIES)
+        row = rows.get(delivery)
+        if row is None:
+            raise ActionRefused(f"there is no message {delivery}")
+        if row.state in {DeliveryState.QUEUED, DeliveryState.FAILED}:
+            return None
+        if row.state is not DeliveryState.DEAD:
+            raise ActionRefused(f"message {delivery} is {row.state.value}: there is nothing to send again")
+        later = [r for r in rows.values() if (r.incident, r.channel) == (row.incident, row.channel)]
+        later = [r for r in later if r.position > row.position]
+        opens = row.action is Action.TRIGGER
+        if opens and any(r.action is Action.RESOLVE for r in later):
+            raise ActionRefused(f"message {delivery} isn't needed: its incident has ended since")
+        if opens and any(r.state is DeliveryState.DELIVERED for r in later):
+            raise ActionRefused(f"message {delivery} isn't needed: {row.channel} was told of its incident since")
+        events = self._log.read(stream=stream, newest_first=True)
+        queued = next((e.payload.delivery for e in events if isinstance(e.payload, NotificationQueued)), None)
+        if queued is None:
+            raise ActionRefused(f"message {delivery} only says that others were given up: send those again")
+        again = queued.model_copy(update={"turn": queued.turn + 1, "queued_at": now, "next_attempt_at": now})
+        return self._append(stream, NotificationQueued(delivery=again), actor, now, version)
 
     def _decide(
         self,

@@ -1,9 +1,12 @@
 """`controlplane notify`: who is told what, and what waits to be sent."""
 
+from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from controlplane.cli import sending
 from controlplane.cli.output import config_option, console, json_option, moment, pick, print_json, table, tell
 from controlplane.cli.stores import event_log
 
@@ -17,6 +20,10 @@ if TYPE_CHECKING:
 @click.group()
 def notify() -> None:
     """Who is told what, and what became of it."""
+
+
+for _command in (sending.dead_letters, sending.retry, sending.test):
+    notify.add_command(_command)
 
 
 @notify.command()
@@ -106,13 +113,15 @@ def _tree(tree: "Tree", settings: "Settings") -> None:
 @json_option
 @config_option
 def status(*, as_json: bool, config: Any) -> None:
-    """Open incidents, and the messages that wait, failed or were given up."""
+    """Open incidents, the messages that wait, failed or were given up, and how long messages took in the last day."""
     from controlplane.eventlog.projections import DELIVERIES, INCIDENTS
     from controlplane.model.views import DeliveryState
+    from controlplane.notify.latency import latencies
 
     with event_log(config) as (log, _):
         incidents = [one for one in log.rows(INCIDENTS).values() if one.look_at is not None]
         deliveries = list(log.rows(DELIVERIES).values())
+        took = latencies(log, datetime.now(UTC))
     open_ = [one for one in deliveries if one.state is not DeliveryState.DELIVERED]
     open_ = [one for one in open_ if one.state is not DeliveryState.SUPPRESSED]
     incidents.sort(key=lambda one: (one.started_at, one.id))
@@ -122,6 +131,7 @@ def status(*, as_json: bool, config: Any) -> None:
             {
                 "incidents": [one.model_dump(mode="json", exclude={"flaps"}) for one in incidents],
                 "deliveries": [one.model_dump(mode="json") for one in open_],
+                "latency_seconds": {name: asdict(one) for name, one in took.items()},
             }
         )
         return
@@ -149,5 +159,12 @@ def status(*, as_json: bool, config: Any) -> None:
         names = ("Channel", "State", "What", "Queued", "Attempts", "Last error", "Id")
         whole = ("Channel", "Queued", "Id")
         console().print(table("Not delivered", names, waiting, right=("Attempts",), whole=whole))
+    if took:
+        lately = [
+            (name, f"{one.messages:,}", *(f"{seconds:.2f} s" for seconds in (one.p50, one.p99, one.longest)))
+            for name, one in took.items()
+        ]
+        shown = ("Channel", "Messages", "p50", "p99", "Longest")
+        console().print(table("From decision to delivery, last day", shown, lately, right=shown[1:]))
     if not rows and not waiting:
         tell("No open incident, and nothing waits to be sent.")

@@ -3,7 +3,7 @@
 import queue
 import threading
 import time
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,9 +20,9 @@ from controlplane.model.payloads import (
 )
 from controlplane.notify.box import DeliveryReport, Outbox
 from controlplane.notify.channels import Channel, Channels
-from controlplane.notify.incident import RANK
+from controlplane.notify.lanes import Lanes
 from controlplane.notify.letters import Letters
-from controlplane.notify.outcome import dead, dropped, resting, settled
+from controlplane.notify.outcome import dead, dropped, settled
 from controlplane.notify.pace import Bucket
 from controlplane.notify.receipt import Attempt, Receipt, Verdict
 
@@ -58,9 +58,7 @@ class Worker:
         self._channels = outbox.channels
         self._holder = f"{outbox.holder}/{uuid4().hex[:12]}"
         self._report = DeliveryReport()
-        self._lanes: dict[str, deque[Delivery]] = {}
-        self._todo: dict[str, deque[str]] = {}
-        """Channel → its lanes that are due and not begun."""
+        self._lanes = Lanes()
         self._held: dict[str, str] = {}
         """Channel → the lane of it that is worked on, whose lease is ours."""
         self._sending: dict[str, _Sending] = {}
@@ -73,22 +71,26 @@ class Worker:
         self._results: queue.SimpleQueue[tuple[_Sending, Receipt]] = queue.SimpleQueue()
         self._stop_at = time.monotonic() + self._channels.timeout.total_seconds()
         self._following = False
-        self._next_due: datetime | None = None
+        self._queued = False
+        """Whether this call has put something into the outbox itself."""
 
     def once(self) -> DeliveryReport:
         """Send until every channel has nothing due, rests, or has used its time."""
-        self._read()
-        for channel in list(self._todo):
-            self._advance(channel)
-        while self._sending or self._waiting:
-            self._turn()
+        self._queued = True
+        while self._queued:  # what tells of a dead letter goes at once
+            self._queued = False
+            self._read()
+            for channel in list(self._lanes.todo):
+                self._advance(channel)
+            while self._sending or self._waiting:
+                self._turn()
         self._report.left = len(self._log.rows(self._box.rows))
         return self._report
 
     def elsewhere(self) -> DeliveryReport:
         """The report of a call that leaves everything to the worker that follows the outbox."""
         self._read()
-        self._report.elsewhere = sum(len(lanes) for lanes in self._todo.values())
+        self._report.elsewhere = sum(len(lanes) for lanes in self._lanes.todo.values())
         self._report.left = len(self._log.rows(self._box.rows))
         return self._report
 
@@ -116,10 +118,10 @@ class Worker:
                 woken = [channel for channel, until in self._paused.items() if until <= at]
                 for channel in woken:
                     del self._paused[channel]
-                if newest != head or woken or (self._next_due is not None and self._next_due <= self._now()):
+                if newest != head or woken or self._due():
                     head = newest
                     self._read()
-                    for channel in list(self._todo):
+                    for channel in list(self._lanes.todo):
                         if channel not in self._sending and channel not in self._waiting:
                             self._advance(channel)
                 self._turn(_POLL)
@@ -134,6 +136,9 @@ class Worker:
             self._log.release(FOLLOWED, self._holder)
             for lane in self._held.values():
                 self._log.release(f"deliver/{lane}", self._holder)
+
+    def _due(self) -> bool:
+        return self._lanes.next_due is not None and self._lanes.next_due <= self._now()
 
     def _turn(self, longest: float = float("inf")) -> None:
         """Wait for the next thing to happen, at most so long, and deal with it."""
@@ -152,22 +157,10 @@ class Worker:
                 self._finish(sending, receipt)
 
     def _read(self) -> None:
-        """Put rows into lanes, and lanes into channels: what was not tried yet first, then the worst, then the oldest."""
         at = self._now()
-        lanes: dict[str, deque[Delivery]] = defaultdict(deque)
-        for delivery in sorted(self._log.rows(self._box.rows).values(), key=lambda d: (d.position, d.queued_at, d.id)):
-            lanes[delivery.lane].append(delivery)
-        idle = {delivery.channel for lane in lanes.values() for delivery in lane if resting(delivery, at)}
-        idle |= self._paused.keys()
-        todo: dict[str, deque[str]] = defaultdict(deque)
-        heads = [lane[0] for lane in lanes.values()]
-        for head in sorted(heads, key=lambda d: (d.attempts > 0, RANK[d.message.severity], d.position)):
-            held = self._held.get(head.channel) == head.lane
-            if head.next_attempt_at <= at and head.channel not in idle and not held:
-                todo[head.channel].append(head.lane)
-        self._lanes, self._todo = dict(lanes), dict(todo)
-        self._next_due = min((head.next_attempt_at for head in heads if head.next_attempt_at > at), default=None)
-        if new := [name for name in todo if name not in self._buckets and name in self._channels.loaded]:
+        rows = self._log.rows(self._box.rows).values()
+        self._lanes = Lanes(rows, at, held=set(self._held.values()), paused=self._paused)
+        if new := [n for n in self._lanes.todo if n not in self._buckets and n in self._channels.loaded]:
             self._fill(new, at)
 
     def _fill(self, names: Sequence[str], at: datetime) -> None:
@@ -184,7 +177,7 @@ class Worker:
         """Work on the channel's lanes until a send is on its way or nothing is left to do for it for now."""
         while True:
             lane = self._held.get(channel)
-            if lane is None and not self._todo.get(channel):
+            if lane is None and not self._lanes.todo.get(channel):
                 return
             bucket = self._buckets.get(channel)
             wait = 0.0 if bucket is None else bucket.wait()
@@ -196,11 +189,10 @@ class Worker:
                 self._waiting[channel] = at + wait
                 return
             if lane is None:
-                lane = self._todo[channel].popleft()
+                lane = self._lanes.todo[channel].popleft()
                 if not self._lease(f"deliver/{lane}"):
                     self._report.elsewhere += 1
-                    soon = self._now() + _ELSEWHERE
-                    self._next_due = soon if self._next_due is None else min(soon, self._next_due)
+                    self._lanes.look_by(self._now() + _ELSEWHERE)
                     continue
                 self._held[channel] = lane
             if self._begin(lane):
@@ -215,13 +207,12 @@ class Worker:
     def _rest(self, channel: str, wait: float = 0.0) -> None:
         """Leave the channel until the next call, or for a while where we follow."""
         self._let_go(channel)
-        self._todo.pop(channel, None)
-        if self._following:
-            self._paused[channel] = time.monotonic() + min(wait, _PAUSE)
+        self._lanes.todo.pop(channel, None)
+        self._paused[channel] = time.monotonic() + min(wait, _PAUSE) if self._following else float("inf")
 
     def _begin(self, lane: str) -> bool:
         """Start sending the first row of the lane; False where nothing of it can be sent now. The lease is held."""
-        rows = self._lanes[lane]
+        rows = self._lanes.rows[lane]
         for row in list(rows):
             # Read again under the lease: another worker may have sent it since.
             delivery: Delivery | None = self._log.row(self._box.rows, row.id)
@@ -298,9 +289,8 @@ class Worker:
             gone = False
         if delivery.attempts == 0:
             self._log.release(f"attempt/{delivery.id}", self._holder)
-        rows = self._lanes.get(delivery.lane)
-        if gone and rows and rows[0].id == delivery.id:
-            rows.popleft()
+        if gone:
+            self._lanes.done(delivery)
         if receipt.unreachable or receipt.limited:
             payload = draft.payload
             wait = payload.next_attempt_at - draft.occurred_at if isinstance(payload, NotificationFailed) else _SECOND
@@ -318,6 +308,7 @@ class Worker:
             case NotificationDelivered():
                 more = self._letters.got_through(delivery, draft)
         self._log.append([draft, *more], recorded_at=self._now())
+        self._queued |= bool(more)
         match draft.payload:
             case NotificationDelivered():
                 self._report.delivered += 1

@@ -21,6 +21,7 @@ from controlplane.eventlog.log import EventLog
 from controlplane.eventlog.projections import DELIVERIES, INCIDENTS, OUTBOX
 from controlplane.model.errors import ControlplaneError, InvalidInput
 from controlplane.model.events import Draft, Event
+from controlplane.model.notifications import Delivery, Subject
 from controlplane.model.payloads import (
     NotificationDeadLettered,
     NotificationDelivered,
@@ -29,10 +30,12 @@ from controlplane.model.payloads import (
     NotificationSuppressed,
 )
 from controlplane.model.rules import Severity
+from controlplane.model.views import DeliveryState
 from controlplane.notify.channels import Channels, load_channels
 from controlplane.notify.outbox import DeliveryReport, Outbox, deliver
 from controlplane.notify.outcome import backoff
 from controlplane.notify.receipt import Aborted, Attempt
+from controlplane.operator import ActionRefused, Operator
 from controlplane.settings import Channel
 from tests.notify_cases import Desk, alert, at, channel, queued, store, tree
 from tests.provider_proxy import (
@@ -554,6 +557,117 @@ def test_the_limit_counts_per_route(office: Hire):
     assert one.deliver(limit=2).delivered == 4
     assert one.deliver(limit=100).delivered == 6
     assert one.log.rows(OUTBOX) == {}
+
+
+# dead letters
+
+
+def rejected(one: Office, host: str = HOOKS, times: int = 1) -> None:
+    one.providers.next_replies(host, *[Reply(403, f"action_prohibited {WEBHOOK[2]}")] * times)
+
+
+def told_of_letters(one: Office) -> list[Delivery]:
+    events = one.log.read(types={"notification_queued.v1"})
+    found = [event.payload.delivery for event in events]  # type: ignore[union-attr]
+    return [delivery for delivery in found if delivery.message.subject is Subject.SELF]
+
+
+def test_dead_letters_are_told_once_by_another_channel_and_so_is_their_end(office: Hire):
+    one = office("hook", "pager")
+    one.step(0, fire=[alert(f"a{n}", rule=f"rule-{n}") for n in range(3)])
+    rejected(one, times=3)
+    report = one.deliver(tell=("hook", "pager"))
+    assert (report.dead_lettered, report.delivered, report.left) == (3, 4, 0), "and the one that tells of it at once"
+    events = list(one.log.read(stream="dead-letters:hook"))
+    dead = next(event for event in one.log.read(types={"notification_dead_lettered.v1"}))
+    assert events[0].position == dead.position + 1
+    assert events[0].cause == dead.id
+    page = one.providers.to(PAGERDUTY)[-1].body
+    assert page["payload"]["summary"].startswith("CRITICAL: Messages to hook are given up")
+    assert "HTTP 403" in page["payload"]["custom_details"]["evidence"][0]["summary"]
+    assert "retry --all" in page["payload"]["custom_details"]["note"]
+    assert len(one.providers.open_incidents()) == 4
+
+    one.clock.forward(minutes=30)
+    one.step(1_800, fire=[alert("x", rule="other")])
+    one.deliver(tell=("hook", "pager"))
+    assert len(told_of_letters(one)) == 1, "one that gets through soon after is no end of it"
+    one.clock.forward(hours=1)
+    one.step(5_500, fire=[alert("y", rule="another")])
+    one.deliver(tell=("hook", "pager"))
+    assert [d.message.action.value for d in told_of_letters(one)] == ["trigger", "resolve"]
+    assert page["dedup_key"] not in one.providers.open_incidents()
+
+
+def test_dead_letters_are_told_again_when_they_are_worse_or_go_on(office: Hire):
+    one = office("hook", "pager")
+    one.providers.always(HOOKS, Reply(403, ""))
+    one.step(0, fire=[alert("calm", rule="calm", severity=Severity.WARNING)])
+    for seconds, rule, told in ((60, "second", 1), (120, "third", 2), (14_000, "fourth", 2), (14_600, "fifth", 3)):
+        severity = Severity.WARNING if rule == "second" else Severity.CRITICAL
+        one.step(seconds, fire=[alert(rule, rule=rule, severity=severity)])
+        one.deliver(tell=("pager",))
+        assert len(told_of_letters(one)) == told, rule
+    assert len({d.message.dedup_key for d in told_of_letters(one)}) == 1
+    assert [d.message.firing for d in told_of_letters(one)] == [1, 3, 5]
+
+
+def test_a_dead_letter_about_dead_letters_is_told_to_nobody(office: Hire):
+    one = office("hook", "bot", "pager")
+    everybody = ("bot", "pager")
+    one.step(0, fire=[alert("a")])
+    rejected(one)
+    one.providers.always(SLACK, Reply(403, ""))
+    for _ in range(4):
+        one.deliver(tell=everybody)
+    # hook's letter goes to bot, which gives it up as well; bot's own letter goes to pager.
+    told = [(d.channel, d.message.title) for d in told_of_letters(one)]
+    assert sorted(told)[-1][0] == "pager"
+    assert len(told) <= 2
+    assert one.log.rows(OUTBOX) == {}
+    one.step(600, fire=[alert("b", rule="other")])
+    rejected(one)
+    for _ in range(3):
+        one.deliver(tell=everybody)
+    assert told_of_letters(one)[-1].channel == "pager", "a channel that gave it up isn't asked again"
+    assert one.log.rows(OUTBOX) == {}
+
+
+def test_where_there_is_no_other_channel_the_log_says_so(office: Hire):
+    one = office("hook")
+    one.step(0, fire=[alert("a")])
+    rejected(one)
+    assert one.deliver(tell=("hook",)).dead_lettered == 1
+    assert "no other channel" in one.events(NotificationSuppressed)[0].reason
+
+
+def test_a_dead_letter_is_sent_again_when_somebody_wants_it(office: Hire):
+    one = office("hook", "pager")
+    one.step(0, fire=[alert("a"), alert("b", rule="other")])
+    rejected(one, times=3)
+    one.deliver(tell=("pager",))
+    letters = [row.id for row in one.log.rows(DELIVERIES).values() if row.state is DeliveryState.DEAD]
+    operator = Operator(one.log)
+    one.clock.forward(minutes=10)
+    event = operator.send_again(letters[0], actor="ada", now=one.clock())
+    assert event is not None
+    assert (event.actor, event.type) == ("ada", "notification_queued.v1")
+    assert operator.send_again(letters[0], actor="ada", now=one.clock()) is None, "it waits already"
+    assert one.deliver(tell=("pager",)).dead_lettered == 1, "and may be given up again"
+    one.clock.forward(minutes=10)
+    assert operator.send_again(letters[0], actor="ada", now=one.clock()) is not None
+    assert one.deliver(tell=("pager",)).delivered == 1
+    row = one.log.rows(DELIVERIES)[letters[0]]
+    assert (row.state, row.attempts) == (DeliveryState.DELIVERED, 1)
+    assert row.seconds == 0.0, "the latency counts from when it was queued again"
+    with pytest.raises(ActionRefused, match="is delivered"):
+        operator.send_again(letters[0], actor="ada", now=one.clock())
+    one.step(2_000, resolve=["b", "a"])
+    with pytest.raises(ActionRefused, match="has ended since"):
+        operator.send_again(letters[1], actor="ada", now=one.clock())
+    with pytest.raises(ActionRefused, match="there is no message"):
+        operator.send_again("nothing", actor="ada", now=one.clock())
+    assert one.log.verify().ok
 
 
 # independence

@@ -230,7 +230,10 @@ def test_defaults_in_the_template_are_the_defaults() -> None:
     plain = Settings()
     assert shown.step == plain.step
     assert shown.retention == plain.retention
-    own = {"channels": (), "runbooks": None, "route": None, "inhibit": (), "times": {}}
+    assert shown.serve == plain.serve
+    (heartbeat,) = shown.notify.heartbeat
+    assert (heartbeat.every, heartbeat.method) == (timedelta(minutes=1), "GET")
+    own = {"channels": (), "runbooks": None, "route": None, "inhibit": (), "times": {}, "heartbeat": ()}
     assert shown.notify.model_copy(update=own) == plain.notify
     assert shown.notify.route is not None
     root, default = Tree(shown.notify.route).nodes["{}"], Tree(Route()).nodes["{}"]

@@ -116,10 +116,9 @@ class ListScreen(SnapshotScreen):
         table.show(self.rows(snapshot), now, self.control.busy, self.control.failed)
 
     def show(self, snapshot: Snapshot, now: datetime) -> None:
-        """Renew list and panes."""
+        """Renew the list; the panes follow when it says that its cursor has been looked after."""
         self.deliver_rows(snapshot, now)
         self._title(snapshot)
-        self.show_panes(snapshot, now)
 
     def tell_time(self, snapshot: Snapshot, now: datetime) -> None:
         """Let the ages count."""

@@ -15,6 +15,7 @@ from dagster import (
 
 from assets.resources import ControlPlaneResource, readable_errors
 from assets.telemetry import BROKERS, SAMPLED, SampleSource, source_names
+from controlplane import bootstrap
 from controlplane.eventlog.projections import DELIVERIES, OUTBOX, RULES, SOURCES, TICK
 from controlplane.model.time import from_ms, human_duration
 from controlplane.model.views import DeliveryState
@@ -106,7 +107,7 @@ def hash_chain_holds(control: ControlPlaneResource) -> AssetCheckResult:
 
 
 def messages_get_through(control: ControlPlaneResource) -> AssetCheckResult:
-    """No message is being retried, and none was given up within a day."""
+    """Every channel could be loaded, no message is being retried, and none was given up within a day."""
     log = control.plane.log
     retried = {row.id: row.last_error for row in log.rows(OUTBOX).values() if row.attempts}
     last = log.row(TICK, "tick")
@@ -116,8 +117,10 @@ def messages_get_through(control: ControlPlaneResource) -> AssetCheckResult:
         for row in log.rows(DELIVERIES).values()
         if row.state is DeliveryState.DEAD and (since is None or row.at > since)
     }
+    unusable = [str(problem) for problem in bootstrap.check_channels(control.settings)]
     return AssetCheckResult(
-        passed=not retried and not given_up, metadata={"retried": retried, "given_up_within_a_day": given_up}
+        passed=not retried and not given_up and not unusable,
+        metadata={"retried": retried, "given_up_within_a_day": given_up, "unusable_channels": unusable or ["none"]},
     )
 
 

@@ -256,6 +256,53 @@ def deliver(settings: Settings, log: "EventLog") -> "DeliveryReport":
     return send(outbox(settings, log))
 
 
+def follow(
+    path: Path | None, log: "EventLog", ended: Callable[[], bool], on_report: "Callable[[DeliveryReport], None]"
+) -> None:
+    """Keep sending what becomes due until `ended`, by the settings as they are at the time."""
+    from controlplane.notify.outbox import follow as keep_sending
+
+    current = outbox(load_settings(path), log)
+    stamp = _stamp(path)
+
+    def reload() -> "Outbox | None":
+        nonlocal current, stamp
+        now = _stamp(path)
+        if now == stamp and not current.channels.broken:
+            return None
+        try:
+            current = outbox(load_settings(path), log)
+        except ControlplaneError:
+            return None  # a file that is being edited; the next look finds it whole
+        stamp = now
+        return current
+
+    keep_sending(current, ended, reload=reload, on_report=on_report)
+
+
+def _stamp(path: Path | None) -> int:
+    found = settings_path(path)
+    try:
+        return found.stat().st_mtime_ns if found is not None else 0
+    except OSError:
+        return 0
+
+
+def check_channels(settings: Settings) -> list[Problem]:
+    """Each declared channel that can't be loaded, with the routes that name it and thereby tell nobody there."""
+    problems = []
+    nodes = Tree(route(settings.notify)).nodes.values()
+    for name, error in channels(settings).broken.items():
+        named = [node.path or "the root" for node in nodes if name in node.channels]
+        by = (
+            f" (named by {', '.join(f'route {path}' if path[0].isdigit() else path for path in named)})"
+            if named
+            else ""
+        )
+        problems.append(Problem(Place("settings", path=f"notify.channels.{name}"), f"can't be loaded{by}: {error}"))
+    return problems
+
+
 def monitor(settings: Settings, address: str) -> "MonitorServer":
     """The server of `/metrics` and `/healthz`, listening; CannotListen where it can't."""
     from controlplane.monitor.server import Gathering, MonitorServer

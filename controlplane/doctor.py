@@ -17,6 +17,7 @@ from controlplane.model.routes import Tree
 from controlplane.model.rules import AlertRule, Severity
 from controlplane.model.time import Window, human_duration, on_grid, to_ms
 from controlplane.model.units import human, many
+from controlplane.model.views import DeliveryState
 from controlplane.settings import InventoryFile, InventoryTargets, PrometheusSource, Settings, SourceSettings
 
 CLOCK_TOLERANCE = timedelta(seconds=5)
@@ -197,21 +198,24 @@ def _clock(collector: Any) -> Findings:
 
 
 def _channels(settings: Settings) -> Findings:
-    from controlplane.notify.channels import load_channels
-
     notify = settings.notify
     if not notify.channels:
         yield Finding("channels", "warn", "there is no channel: nobody will be told", "Add one under notify.channels")
         return
-    channels = load_channels(notify.channels, timeout=notify.timeout, strict=False)
+    channels = bootstrap.channels(settings)
+    nodes = Tree(bootstrap.route(notify)).nodes.values()
     for channel in notify.channels:
         if channel.name in channels.broken:
             yield from _failures(
                 channel.name, ControlplaneError(channels.broken[channel.name]), "Correct the channel's url"
             )
+            if named := sum(channel.name in node.channels for node in nodes):
+                remedy = "Mend the channel; until then `controlplane up` doesn't start"
+                yield Finding(channel.name, "fail", f"{many(named, 'route')} would tell nobody there", remedy)
         else:
-            kind = channels.loaded[channel.name].kind.value
-            yield Finding(channel.name, "ok", f"{kind} channel is ready (nothing was sent)")
+            loaded = channels.loaded[channel.name]
+            message = f"{loaded.kind.value} channel is ready, at most {loaded.rate} (nothing was sent)"
+            yield Finding(channel.name, "ok", message)
     critical = {"severity": Severity.CRITICAL.value, "kind": "alert"}
     if not any(node.channels for node in Tree(bootstrap.route(notify)).of(critical)):
         remedy = "Let the root of notify.route name a channel"
@@ -257,7 +261,7 @@ def _home(settings: Settings) -> Findings:
 def _event_log(settings: Settings) -> Findings:
     from sqlalchemy import make_url
 
-    from controlplane.eventlog.projections import OUTBOX, RULES, TICK
+    from controlplane.eventlog.projections import DELIVERIES, OUTBOX, RULES, TICK
     from controlplane.monitor.chain import note_whole
 
     if isinstance(settings.events, str) and "://" in settings.events and make_url(settings.events).password:
@@ -283,6 +287,12 @@ def _event_log(settings: Settings) -> Findings:
             yield Finding("outbox", "warn", message, "Mend the channel; they go out by themselves then")
         else:
             yield Finding("outbox", "ok", f"{many(len(waiting), 'message')} waiting")
+        given_up = [row for row in log.rows(DELIVERIES).values() if row.state is DeliveryState.DEAD]
+        if given_up:
+            newest = max(given_up, key=lambda row: row.at)
+            message = f"{many(len(given_up), 'message')} given up, the last one to {newest.channel}: {newest.error}"
+            remedy = "See `controlplane notify dead-letters`, mend the channel, then `controlplane notify retry --all`"
+            yield Finding("dead letters", "warn", message, remedy)
 
 
 def _last_tick(at: datetime | None, settings: Settings) -> Finding:

@@ -151,6 +151,7 @@ class Services:
         self._start("daemon", ["-m", "dagster._daemon", "run", "-w", str(workspace), "--log-level", "warning"])
         pages = ["-m", "dagster_webserver", "-h", "127.0.0.1", "-p", str(self._port), "-w", str(workspace)]
         self._start("webserver", pages)
+        self._start("deliver", ["-c", _PROGRAM, "deliver", "--follow"])
         if self._serve is not None:
             self._start("serve", ["-c", _PROGRAM, "serve"])
             self._await("serve", *self._serve)

@@ -11,7 +11,10 @@ import click
 
 from controlplane.cli.output import config_option, console, finish, json_option, print_json, table, tell
 from controlplane.cli.stores import event_log
+from controlplane.model.errors import ControlplaneError, InvalidInput
 from controlplane.model.units import many
+
+_AGAIN_SECONDS = 5.0
 
 if TYPE_CHECKING:
     from controlplane.notify.outbox import DeliveryReport
@@ -40,6 +43,9 @@ def tick(*, at: str | None, no_deliver: bool, as_json: bool, config: Any) -> Non
     plane = bootstrap.control_plane(settings)
     for problem in plane.rule_problems:
         tell(str(problem), err=True)
+    broken = bootstrap.check_channels(settings)
+    for problem in broken:
+        tell(str(problem), err=True)
     with plane.log:
         with console(stderr=True).status("catching up"):
             report = run(plane, until)
@@ -49,12 +55,20 @@ def tick(*, at: str | None, no_deliver: bool, as_json: bool, config: Any) -> Non
     failed += [got.error for got in report.inventories if got.error]
     if as_json:
         problems = [str(problem) for problem in plane.rule_problems]
-        print_json({**asdict(report), "rule_problems": problems, "delivered": sent and asdict(sent)})
+        unusable = [str(problem) for problem in broken]
+        print_json(
+            {
+                **asdict(report),
+                "rule_problems": problems,
+                "channel_problems": unusable,
+                "delivered": sent and asdict(sent),
+            }
+        )
     else:
         _show(report, sent)
         for error in failed:
             tell(error, err=True)
-    finish(1 if failed or plane.rule_problems or (sent is not None and sent.errors) else 0)
+    finish(1 if failed or plane.rule_problems or broken or (sent is not None and sent.errors) else 0)
 
 
 def _show(report: "TickReport", sent: "DeliveryReport | None") -> None:
@@ -73,12 +87,18 @@ def _show(report: "TickReport", sent: "DeliveryReport | None") -> None:
 
 
 @click.command()
+@click.option("--follow", is_flag=True, help="Keep sending what becomes due, until interrupted; `up` does this.")
 @json_option
 @config_option
-def deliver(*, as_json: bool, config: Any) -> None:
+def deliver(*, follow: bool, as_json: bool, config: Any) -> None:
     """Send what is due in the outbox; exit 1 where a channel failed."""
     from controlplane import bootstrap
 
+    if follow:
+        if as_json:
+            raise click.UsageError("--follow tells as it goes; leave out --json")
+        _follow(config)
+        return
     with event_log(config) as (log, settings), console(stderr=True).status("sending"):
         report = bootstrap.deliver(settings, log)
     if as_json:
@@ -88,11 +108,47 @@ def deliver(*, as_json: bool, config: Any) -> None:
     finish(1 if report.errors else 0)
 
 
+def _follow(config: Any) -> None:
+    """Send until a signal, then let what is on its way come to an end; a store that can't be reached is waited for."""
+    from controlplane import bootstrap
+    from controlplane.eventlog.errors import StoreUnavailable
+    from controlplane.services import orderly_end
+
+    ended = threading.Event()
+    failed: list[ControlplaneError] = []
+
+    def work() -> None:
+        while not ended.is_set():
+            try:
+                bootstrap.follow(config, log, ended.is_set, _told)
+            except StoreUnavailable as error:
+                tell(str(error), err=True)
+                ended.wait(_AGAIN_SECONDS)
+            except ControlplaneError as error:
+                failed.append(error)
+                return
+
+    with event_log(config) as (log, settings), orderly_end():
+        thread = threading.Thread(target=work, name="follow", daemon=True)
+        thread.start()
+        try:
+            # A signal ends the wait here, where the handler runs.
+            while thread.is_alive():
+                thread.join(1)
+        finally:
+            ended.set()
+            thread.join(settings.notify.timeout.total_seconds() + 2)
+    if failed:
+        raise failed[0]
+
+
 def _told(sent: "DeliveryReport") -> None:
     tell(
         f"{many(sent.delivered, 'message')} delivered, {sent.failed} to be retried, {sent.dead_lettered} given up, "
         f"{sent.left} waiting"
     )
+    if sent.elsewhere:
+        tell("Another worker is sending them.")
     for channel, error in sorted(sent.errors.items()):
         tell(f"{channel}: {error}", err=True)
 
@@ -150,6 +206,8 @@ def up(*, port: int, no_tui: bool, config: Any) -> None:
     if path is None or not path.exists():
         raise bootstrap.missing_settings(path)
     settings = bootstrap.load_settings(path)
+    if problems := bootstrap.check_channels(settings):
+        raise InvalidInput(problems)
     busy = console(stderr=True).status("starting Dagster")
     with orderly_end(), busy, Services(settings, path.resolve(), port) as services:
         busy.stop()

@@ -1,15 +1,17 @@
 """How many in how much time, such as `1/s`, `120/m` or `10/30s`."""
 
 import re
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 from controlplane.model.time import format_duration, parse_duration
 
 
-class Rate(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Rate:
     """At most `number` in any stretch of length `per`."""
 
     number: int

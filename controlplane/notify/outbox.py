@@ -7,7 +7,6 @@ dedup_key; Slack, mail and the like can't.
 from collections.abc import Callable
 
 from controlplane.notify.box import DeliveryReport, Outbox
-from controlplane.notify.channels import Channels
 from controlplane.notify.worker import FOLLOWED, Worker
 
 __all__ = ["DeliveryReport", "Outbox", "deliver", "follow"]
@@ -33,12 +32,12 @@ def follow(
     outbox: Outbox,
     ended: Callable[[], bool],
     *,
-    reload: Callable[[], Channels] | None = None,
+    reload: Callable[[], Outbox | None] = lambda: None,
     on_report: Callable[[DeliveryReport], None] = lambda _: None,
 ) -> None:
     """Keep sending what becomes due until `ended`; ControlplaneError where another worker does.
 
-    A channel that hangs delays no other one, not even with what is queued meanwhile. `reload` is asked for the channels
-    again while some of them are broken.
+    A channel that hangs delays no other one, not even with what is queued meanwhile. `reload` is asked now and then for
+    the outbox as the settings have it by now; None = nothing changed.
     """
     Worker(outbox).follow(ended, reload, on_report)

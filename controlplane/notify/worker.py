@@ -19,7 +19,7 @@ from controlplane.model.payloads import (
     NotificationSuppressed,
 )
 from controlplane.notify.box import DeliveryReport, Outbox
-from controlplane.notify.channels import Channel, Channels
+from controlplane.notify.channels import Channel
 from controlplane.notify.lanes import Lanes
 from controlplane.notify.letters import Letters
 from controlplane.notify.outcome import dead, dropped, settled
@@ -36,8 +36,8 @@ _ELSEWHERE = timedelta(seconds=5)
 _POLL = 0.2
 _PAUSE = 15.0
 """Seconds that a follower leaves a channel alone at most after a failure of the channel as a whole."""
-_MEND = 60.0
-"""Seconds after which a follower tries to load broken channels again."""
+_MEND = 15.0
+"""Seconds after which a follower looks whether its settings have changed."""
 _UNLIMITED = 10**9
 
 
@@ -97,7 +97,7 @@ class Worker:
     def follow(
         self,
         ended: Callable[[], bool],
-        reload: Callable[[], Channels] | None,
+        reload: Callable[[], Outbox | None],
         on_report: Callable[[DeliveryReport], None],
     ) -> None:
         """Send until `ended`, then let what is on its way come to an end."""
@@ -112,8 +112,11 @@ class Worker:
                     if not self._log.lease(FOLLOWED, self._holder, now=self._now(), ttl=_LEASE):
                         raise ControlplaneError("another worker follows the outbox already; end it first")
                     renewed = at
-                if reload is not None and self._channels.broken and at - loaded >= _MEND:
-                    self._channels, loaded = reload(), at
+                if at - loaded >= _MEND:
+                    loaded = at
+                    if (anew := reload()) is not None:
+                        self._box, self._channels = anew, anew.channels
+                        self._buckets.clear()
                 newest = self._log.head()
                 woken = [channel for channel, until in self._paused.items() if until <= at]
                 for channel in woken:
@@ -260,7 +263,8 @@ class Worker:
         sending = _Sending(delivery, Attempt(timeout), time.monotonic() + timeout.total_seconds())
         self._sending[delivery.channel] = sending
         self._budget[delivery.channel] -= 1
-        self._buckets[delivery.channel].take(channel.requests(delivery.message))
+        if (bucket := self._buckets.get(delivery.channel)) is not None:
+            bucket.take(channel.requests(delivery.message))
 
         def send() -> None:
             self._results.put((sending, channel.send(delivery.message, sending.attempt)))

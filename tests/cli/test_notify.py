@@ -171,3 +171,51 @@ def test_status_shows_how_long_messages_took_in_the_last_day(run: Run, configure
     assert told == {"pager": {"messages": 100, "p50": 50.0, "p99": 99.0, "longest": 100.0}}
     shown = run("notify", "status")
     assert "99.00 s" in shown.out
+
+
+def test_up_refuses_to_start_without_its_channels(run: Run, configured: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("URL_BOT")
+    monkeypatch.setenv("URL_PAGER", f"pdevents://{ROUTING_KEY}?region=mars")
+    done = run("up", "--no-tui")
+    assert done.code == 2
+    bot, pager = done.err.removeprefix("error: ").strip().splitlines()
+    assert bot == (
+        "settings (notify.channels.bot): can't be loaded (named by the root, route 0): "
+        "environment variable URL_BOT is not set; set it or use {file: …}"
+    )
+    assert "notify.channels.pager): can't be loaded (named by route 0): the URL in" in pager
+    silent(done.out, done.err)
+    assert not (configured / ".controlplane" / "dagster").exists()
+
+
+def test_a_tick_tells_of_channels_that_are_missing_and_uses_the_others(
+    run: Run, configured: Path, providers: Providers, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("URL_BOT")
+    queue(configured, "one", "hook")
+    done = run("tick", "--json")
+    assert done.code == 1
+    assert [problem.partition(":")[0] for problem in done.json["channel_problems"]] == [
+        "settings (notify.channels.bot)"
+    ]
+    assert "URL_BOT is not set" in done.err
+    assert done.json["delivered"]["delivered"] == 1
+
+
+def test_doctor_finds_channels_that_are_missing_and_dead_letters(
+    run: Run, configured: Path, providers: Providers, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("URL_BOT")
+    queue(configured, "letter", "hook")
+    providers.next_replies(HOOKS, Reply(410, "channel_is_archived"))
+    run("deliver")
+    found = {(one["name"], one["verdict"]): one for one in run("doctor", "--json").json}
+    assert found["pager", "ok"]["message"] == "pagerduty channel is ready, at most 60/m (nothing was sent)"
+    assert found["hook", "ok"]["message"].startswith("slack channel is ready, at most 1/s")
+    assert "2 routes would tell nobody there" in json.dumps(list(found.values()))
+    assert "1 message given up, the last one to hook: HTTP 410" in found["dead letters", "warn"]["message"]
+    assert "retry --all" in found["dead letters", "warn"]["remedy"]
+
+
+def test_follow_has_no_document(run: Run, configured: Path):
+    assert run("deliver", "--follow", "--json").code == 2

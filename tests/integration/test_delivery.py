@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ from controlplane.model.payloads import (
 from controlplane.model.rules import Severity
 from controlplane.model.views import DeliveryState
 from controlplane.notify.channels import Channels, load_channels
-from controlplane.notify.outbox import DeliveryReport, Outbox, deliver
+from controlplane.notify.outbox import DeliveryReport, Outbox, deliver, follow
 from controlplane.notify.outcome import backoff
 from controlplane.notify.receipt import Aborted, Attempt
 from controlplane.operator import ActionRefused, Operator
@@ -718,6 +719,81 @@ def test_two_workers_on_one_outbox_send_everything_once(office: Hire):
         log.close()
 
 
+@contextmanager
+def followed(one: Office, **options: Any) -> Iterator[list[DeliveryReport]]:
+    """Somebody follows the outbox meanwhile; what they report."""
+    ended, reports = threading.Event(), list[DeliveryReport]()
+    box = outbox(one.log, one.channels(strict=False), one.clock, "follower")
+    options = {"on_report": reports.append, **options}
+    thread = threading.Thread(target=follow, args=(box, ended.is_set), kwargs=options)
+    thread.start()
+    try:
+        yield reports
+    finally:
+        ended.set()
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def test_a_follower_sends_what_is_queued_meanwhile_although_another_channel_hangs(office: Hire):
+    one = office("hook", "bot", "pager")
+    one.timeout = timedelta(seconds=8)
+    one.providers.always(HOOKS, Reply(hang=True))
+    with followed(one):
+        one.step(0, fire=[alert("a")])
+        eventually(lambda: one.providers.to(HOOKS), "the channel hangs", 5)
+        for number in range(3):
+            began = time.monotonic()
+            one.step(5.0 * (number + 1), fire=[alert(f"b{number}", rule=f"rule-{number}")])
+            eventually(lambda n=number: len(one.providers.open_incidents()) == n + 2, "it is told", 5)
+            assert time.monotonic() - began < 3
+        assert one.deliver().elsewhere > 0, "a tick leaves it to the follower"
+        assert len(one.providers.to(HOOKS)) == 1
+        with pytest.raises(ControlplaneError, match="another worker"):
+            follow(outbox(one.log, one.channels(), one.clock, "second"), lambda: False)
+        one.providers.recover(HOOKS)
+        one.providers.release()
+    eventually(lambda: not one.log.leased("outbox", now=one.clock()), "it gave its lease back", 5)
+    one.clock.forward(minutes=1)
+    assert one.deliver().left == 0
+    assert {b["text"].split(":")[0] for b in one.providers.slack} == {"CRITICAL firing"}
+
+
+def test_a_follower_tries_again_when_it_is_due_and_ends_with_what_is_on_its_way(office: Hire):
+    one = office("pager")
+    one.providers.next_replies(PAGERDUTY, Reply(500, ""))
+    with followed(one) as reports:
+        one.step(0, fire=[alert("a")])
+        eventually(lambda: one.events(NotificationFailed), "the first attempt fails", 5)
+        time.sleep(0.5)
+        assert len(one.providers.requests) == 1, "not before it is due"
+        one.clock.forward(seconds=3)
+        eventually(lambda: one.events(NotificationDelivered), "it is tried again", 5)
+        one.providers.next_replies(PAGERDUTY, Reply(202, '{"status": "success"}', drip=0.02, process=True))
+        one.step(60, resolve=["a"])
+        eventually(lambda: len(one.providers.requests) == 3, "the end is on its way", 5)
+    assert len(one.events(NotificationDelivered)) == 2, "its answer was waited for"
+    assert [report.delivered + report.failed for report in reports] == [1, 1]
+
+
+def test_a_follower_takes_over_new_settings(office: Hire, monkeypatch: pytest.MonkeyPatch):
+    one = office("pager")
+    monkeypatch.setattr("controlplane.notify.worker._MEND", 0.3)
+    monkeypatch.delenv("URL_PAGER")
+
+    def reload() -> Outbox:
+        return outbox(one.log, one.channels(strict=False), one.clock, "follower")
+
+    with followed(one, reload=reload):
+        one.step(0, fire=[alert("a")])
+        eventually(lambda: one.events(NotificationFailed), "it is broken", 5)
+        monkeypatch.setenv("URL_PAGER", URLS["pager"])
+        time.sleep(0.6)
+        one.clock.forward(seconds=30)
+        # The channel is left alone for a while after the failure.
+        eventually(lambda: one.events(NotificationDelivered), "it is mended", 25)
+
+
 def test_a_lane_that_somebody_else_works_on_is_left_alone(office: Hire):
     one = office("pager")
     one.step(0, fire=[alert("a")])
@@ -734,7 +810,7 @@ from datetime import datetime, timedelta
 from controlplane.eventlog.log import EventLog
 from controlplane.eventlog.projections import DELIVERIES, OUTBOX
 from controlplane.notify.channels import load_channels
-from controlplane.notify.outbox import Outbox, deliver
+from controlplane.notify.outbox import Outbox, deliver, follow
 from controlplane.settings import Channel, Secret
 
 log = EventLog.open(sys.argv[1])

@@ -27,19 +27,20 @@ def _width(text: str) -> int:
 
 
 def state(message: Message) -> str:
-    """Severity and state in words: `CRITICAL firing`, `RESOLVED`."""
+    """Severity and state in words: `CRITICAL firing`, `CRITICAL still firing`, `RESOLVED`."""
     if message.subject is Subject.TEST:
         return "TEST"
     if message.subject is Subject.SELF and message.action is Action.TRIGGER:
         return message.severity.upper()
-    return "RESOLVED" if message.action is Action.RESOLVE else f"{message.severity.upper()} firing"
+    if message.action is Action.RESOLVE:
+        return "RESOLVED"
+    return f"{message.severity.upper()} {'still ' if message.repeated else ''}firing"
 
 
 def headline(message: Message) -> str:
     """State, how many, and what, in a line."""
     count = f" ({_many(message, message.firing)})" if message.firing > 1 else ""
-    still = "still " if message.repeated else ""
-    return f"{still}{state(message)}{count}: {printable(message.title)}"
+    return f"{state(message)}{count}: {printable(message.title)}"
 
 
 def place(message: Message) -> str:
@@ -97,7 +98,7 @@ def unlisted(message: Message, listed: int) -> str:
     ended = message.action is Action.RESOLVE
     shown = sum(1 for item in message.members[:listed] if item.firing is not ended)
     left = (message.resolved if ended else message.firing) - shown
-    return f"… and {left:,} more" if left > 0 else ""
+    return f"… and {left:,} more" if left > 0 and listed else ""
 
 
 def hidden(message: Message) -> list[str]:
@@ -137,10 +138,12 @@ def references(message: Message) -> list[str]:
 
 def text(message: Message) -> dict[str, str]:
     """Title and body in plain text (no markup), for any channel without a layout of its own."""
-    lines = [place(message), numbers(message), ""]
-    lines += [f"- {member(item)}" for item in message.members]
+    lines = [place(message), numbers(message)]
+    if message.members:
+        lines += ["", *(f"- {member(item)}" for item in message.members)]
     lines += [more] if (more := unlisted(message, len(message.members))) else []
-    lines += hidden(message)
+    if message.hidden:
+        lines += ["", *hidden(message)]
     if message.note:
         lines += ["", printable(message.note, NOTE)]
     for item in message.advice:

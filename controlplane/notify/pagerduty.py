@@ -28,7 +28,7 @@ def pagerduty(message: Message) -> dict[str, Any]:
         "dedup_key": message.dedup_key[:DEDUP_KEY],
         "client": fit(client, _FIELD),
         "payload": {
-            "summary": fit(f"{words.headline(message)} · {words.place(message)} · {_worst(message)}", SUMMARY),
+            "summary": fit(" · ".join((words.headline(message), words.place(message), *_worst(message))), SUMMARY),
             "source": fit(_source(message), _FIELD),
             "severity": message.severity.value,
             "timestamp": message.at.isoformat(timespec="milliseconds"),
@@ -60,8 +60,8 @@ def _source(message: Message) -> str:
     return f"{printable(message.environment)}/{where}" if message.environment else where
 
 
-def _worst(message: Message) -> str:
-    return printable(message.members[0].summary) if message.members else printable(message.rule)
+def _worst(message: Message) -> list[str]:
+    return [printable(message.members[0].summary)] if message.members else []
 
 
 def _details(message: Message) -> dict[str, Any]:
@@ -72,11 +72,11 @@ def _details(message: Message) -> dict[str, Any]:
         "rule": printable(message.rule),
         "runbook": printable(message.runbook, 1_000) if message.runbook else "none",
         **({"note": printable(message.note, words.NOTE)} if message.note else {}),
-        **({"muted_by_it": words.hidden(message)[1:]} if message.hidden else {}),
+        **({"muted_by_it": [line.removeprefix("- ") for line in words.hidden(message)[1:]]} if message.hidden else {}),
         "evidence": [
             {
                 "summary": printable(item.summary),
-                "value": words.value(item),
+                **({"value": words.value(item)} if item.threshold else {}),
                 "labels": {printable(name): printable(text) for name, text in item.labels.items()},
                 "since": item.active_at.isoformat(timespec="seconds"),
                 "firing": item.firing,

@@ -38,12 +38,14 @@ def slack(message: Message) -> dict[str, Any]:
     if message.members:
         blocks.append(_section(_members(message)))
     if message.hidden:
-        blocks.append(_section(escape("\n".join(fit(line, 400) for line in words.hidden(message)), SECTION)))
+        blocks.append(_section(_hidden(message)))
     if message.note:
         blocks.append(_section(escape(printable(message.note, words.NOTE), SECTION)))
     blocks += [_section(_advice(item)) for item in message.advice]
-    blocks.append({"type": "context", "elements": [_mrkdwn(escape(" · ".join(words.references(message)), 2_000))]})
-    if url := words.link(message):
+    url = words.link(message)
+    names = words.references(message)[: 2 if url else None]
+    blocks.append({"type": "context", "elements": [_mrkdwn(escape(" · ".join(names), 2_000))]})
+    if url:
         blocks.append(_section(f"<{escape(url, 1_200).replace('|', '%7C')}|Runbook>"))
     return {
         "text": escape(f"{headline} · {place} · {numbers}", _FALLBACK),
@@ -66,6 +68,12 @@ def _members(message: Message) -> str:
             break
         lines.append(line)
     return "\n".join([*lines, words.unlisted(message, len(lines))]).rstrip("\n")
+
+
+def _hidden(message: Message) -> str:
+    first, *others = words.hidden(message)
+    lines = [f"*{escape(first, 50)}*", *(escape(fit(line.replace("- ", "• ", 1), 400), 550) for line in others)]
+    return "\n".join(lines)
 
 
 def _advice(item: Advice) -> str:

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -227,16 +228,22 @@ RETRY = [
     ("pager", Reply(202, "<html></html>"), "HTTP 202"),
     ("pager", Reply(307, "", {"Location": "https://unknown.example/v2/enqueue"}), "redirected elsewhere"),
     ("pager", Reply(429, ""), "HTTP 429"),
+    ("pager", Reply(429, "", {"Retry-After": "45"}), "HTTP 429"),
+    ("pager", Reply(200, "<html>Welcome to Hotel WiFi</html>"), "Hotel WiFi"),
+    ("bot", Reply(302, "", {"Location": "https://unknown.example/login"}), "redirected elsewhere"),
+    ("eu", Reply(disconnect=True), "the message may have arrived"),
     ("pager", Reply(500, ""), "HTTP 500"),
     ("eu", Reply(502, ""), "HTTP 502"),
 ]
 REJECT = [
     ("hook", Reply(400, "invalid_payload"), "invalid_payload"),
+    ("hook", Reply(401, ""), "HTTP 401"),
     ("hook", Reply(403, "action_prohibited"), "HTTP 403"),
     ("hook", Reply(410, "channel_is_archived"), "HTTP 410"),
     ("bot", Reply(200, '{"ok": false, "error": "channel_not_found"}'), "ok: false, channel_not_found"),
     ("bot", Reply(200, json.dumps({"ok": False, "error": f"invalid_auth {TOKEN}"})), "invalid_auth ***"),
     ("pager", Reply(400, json.dumps({"errors": [f"key {ROUTING_KEY} is unknown"]})), "HTTP 400"),
+    ("bot", Reply(401, ""), "HTTP 401"),
     ("pager", Reply(403, ""), "HTTP 403"),
     ("eu", Reply(401, ""), "HTTP 401"),
 ]
@@ -362,6 +369,65 @@ def test_pagerduty_has_one_incident_although_the_answer_was_lost(office: Hire):
     assert one.deliver().delivered == 1
     incident = next(iter(one.providers.incidents.values()))
     assert (len(one.providers.incidents), incident.opened, incident.triggers) == (1, 1, 2)
+
+
+def test_a_timeout_that_lands_costs_a_repetition_but_no_second_page(office: Hire):
+    one = office("pager", "hook")
+    one.timeout = timedelta(seconds=1)
+    one.step(0, fire=[alert("a")])
+    for host in (PAGERDUTY, HOOKS):
+        one.providers.next_replies(host, Reply(process=True, hang=True))
+    report = one.deliver()
+    assert report.failed == 2
+    assert all("the message may have arrived" in error for error in report.errors.values())
+    one.timeout = QUICK
+    one.clock.forward(minutes=1)
+    assert one.deliver().delivered == 2
+    incident = next(iter(one.providers.incidents.values()))
+    assert (len(one.providers.incidents), incident.opened, incident.triggers) == (1, 1, 2)
+    assert len(one.providers.slack) == 2, "Slack has no key to tell it by"
+
+
+def test_a_page_that_is_superseded_ends_after_the_new_one_was_taken(office: Hire):
+    one = office("pager")
+    one.step(0, fire=[alert("a", severity=Severity.WARNING)])
+    one.deliver()
+    (first,) = one.providers.open_incidents()
+    one.step(60, fire=[alert("b", severity=Severity.CRITICAL)])
+    # The new page isn't taken at first, then the end of the old one isn't: neither is ever without a page.
+    one.providers.next_replies(PAGERDUTY, Reply(500, ""))
+    assert one.deliver().failed == 1
+    assert one.providers.open_incidents() == {first}
+    one.clock.forward(minutes=1)
+    one.providers.next_replies(PAGERDUTY, Reply(202, '{"status": "success"}', process=True), Reply(503, ""))
+    assert one.deliver().failed == 1
+    assert len(one.providers.open_incidents()) == 2
+    one.clock.forward(minutes=1)
+    assert one.deliver().delivered == 1
+    (second,) = one.providers.open_incidents()
+    assert second != first
+    actions = [(r.body["event_action"], r.body["dedup_key"]) for r in one.providers.to(PAGERDUTY)]
+    new, old = ("trigger", second), ("resolve", first)
+    assert actions == [("trigger", first), new, new, old, new, old]
+    assert one.providers.incidents[second].opened == 1
+    assert one.events(NotificationDelivered)[-1].reference == second, "what names it is the answer to the new page"
+    one.step(600, resolve=["a", "b"])
+    one.deliver()
+    assert one.providers.open_incidents() == set()
+
+
+def test_over_long_fields_and_mentions_are_taken_by_every_provider(office: Hire):
+    one = office(*URLS)
+    bad = "<!channel> <@U1> @here \x1b[31m \u202e & " + "x" * 10_000
+    names = {"name": bad, bad[:200]: bad}
+    one.step(0, fire=[alert(f"a{n}", labels=names | {"n": str(n)}, title=bad, summary=bad) for n in range(60)])
+    assert one.deliver().delivered == 4
+    for body in one.providers.slack:
+        said = json.dumps(body, ensure_ascii=False)
+        assert not re.search(r"<[!@#]|@(?:here|channel)|\\u001b|\u202e", said)
+    for host in (PAGERDUTY, PAGERDUTY_EU):
+        (request,) = one.providers.to(host)
+        assert len(json.dumps(request.body)) < 512_000
 
 
 def test_an_untrusted_authority_is_refused_and_nothing_is_sent(
@@ -693,6 +759,21 @@ def test_hung_channels_delay_neither_pagerduty_nor_each_other(office: Hire, trou
     one.clock.forward(minutes=1)
     one.timeout = timedelta(seconds=20)
     assert one.deliver().delivered == 12
+
+
+def test_six_hung_channels_do_not_delay_pagerduty(office: Hire):
+    hung = tuple(f"hook{n}" for n in range(5))
+    one = office(*hung, "bot", "pager")
+    one.declared = [channel(name, "URL_HOOK", rate="1000/s") for name in hung] + one.declared[5:]
+    one.timeout = timedelta(seconds=3)
+    one.providers.always(HOOKS, Reply(hang=True))
+    one.providers.always(SLACK, Reply(hang=True))
+    one.step(0, fire=[alert(f"a{n}", rule=f"rule-{n}") for n in range(4)])
+    began = time.monotonic()
+    report = one.deliver()
+    assert time.monotonic() - began < 6
+    assert (report.delivered, report.failed) == (4, 6)
+    assert all(request.at - began < 2.5 for request in one.providers.to(PAGERDUTY))
 
 
 def test_two_workers_on_one_outbox_send_everything_once(office: Hire):

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controlplane.model.errors import ControlplaneError
-from controlplane.model.notifications import Action, Message
+from controlplane.model.notifications import Action, Message, Subject
 from controlplane.model.rules import Severity
 from controlplane.notify.addresses import kind_of, own, scrub, secrets_of
 from controlplane.notify.message import fit, text
 from controlplane.notify.pagerduty import pagerduty, size
-from controlplane.notify.preview import Kind, render, render_for
+from controlplane.notify.preview import Kind, bodies, render, render_for
 from controlplane.notify.slack import escape, slack
 from tests.notify_cases import advice, at, channel, member, message
 from tests.provider_proxy import block_kit_problem
@@ -56,6 +56,10 @@ def everywhere(bad: str, count: int = 20, action: Action = Action.TRIGGER) -> Me
         runbook=bad,
         members=tuple(members),
         firing=1_000,
+        inhibited=1_000,
+        hidden=tuple(members[:5]),
+        repeated=True,
+        note=bad,
         advice=(short, short, short),
     )
 
@@ -283,3 +287,59 @@ def test_preview_shows_the_body_without_secrets(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.delenv("URL_X")
     with pytest.raises(ControlplaneError, match="URL_X is not set"):
         render_for(channel("x"), said)
+
+
+HIDDEN = tuple(member(f"db{n}", summary=f"db{n} is down", labels={"host": f"db{n}"}) for n in range(5))
+
+
+def test_a_repetition_says_that_nothing_is_new():
+    said = message(repeated=True, firing=3)
+    assert text(said)["title"] == "CRITICAL still firing (3 alerts): Kafka consumer group is behind"
+    assert slack(said)["blocks"][0]["text"]["text"] == text(said)["title"]
+    assert pagerduty(said)["payload"]["summary"].startswith(text(said)["title"])
+    assert pagerduty(said)["payload"]["custom_details"]["state"] == "CRITICAL still firing"
+    assert "still" not in str(slack(message()))
+
+
+def test_what_is_muted_by_it_is_counted_and_named_everywhere():
+    said = message(inhibited=412, hidden=HIDDEN)
+    lines = text(said)["body"].splitlines()
+    assert lines[1].endswith("; it mutes 412 alerts")
+    start = lines.index("Muted by it:")
+    assert lines[start - 1] == ""
+    assert [line[:8] for line in lines[start + 1 : start + 6]] == [f"- db{n} is" for n in range(5)]
+    assert lines[start + 6] == "… and 407 more"
+    (block,) = [b["text"]["text"] for b in slack(said)["blocks"] if "Muted" in str(b)]
+    assert block.splitlines()[0] == "*Muted by it:*"
+    assert block.count("• db") == 5
+    assert block.endswith("… and 407 more")
+    muted = pagerduty(said)["payload"]["custom_details"]["muted_by_it"]
+    assert (len(muted), muted[0][:11], muted[5]) == (6, "db0 is down", "… and 407 more")
+    assert "muted_by_it" not in pagerduty(message())["payload"]["custom_details"]
+
+
+def test_what_the_control_plane_says_of_itself_has_no_threshold_and_says_what_to_do():
+    letter = member("d1", summary="“Lag”: HTTP 403", threshold="", value=None, unit="", labels={})
+    said = message(
+        subject=Subject.SELF, title="Messages to slack are given up", members=(letter,), note="See x", advice=()
+    )
+    assert text(said)["title"] == "CRITICAL: Messages to slack are given up"
+    assert "1 message given up since" in text(said)["body"]
+    assert "- “Lag”: HTTP 403 · since" in text(said)["body"]
+    assert "\nSee x\n" in text(said)["body"]
+    details = pagerduty(said)["payload"]["custom_details"]
+    assert details["note"] == "See x"
+    assert "value" not in details["evidence"][0]
+    assert any(b.get("text", {}).get("text") == "See x" for b in slack(said)["blocks"])
+    over = said.model_copy(update={"action": Action.RESOLVE, "members": (), "firing": 0, "resolved": 7, "note": ""})
+    assert text(over)["title"].startswith("RESOLVED: ")
+    assert "messages get through again" in text(over)["body"]
+    assert "more" not in text(over)["body"]
+
+
+def test_superseded_pages_are_ended_after_the_new_one_and_at_pagerduty_alone():
+    said = message(superseded=("a" * 64, "b" * 300))
+    made = bodies(Kind.PAGERDUTY, said)
+    assert [body["event_action"] for body in made] == ["trigger", "resolve", "resolve"]
+    assert [body["dedup_key"] for body in made] == ["d" * 64, "a" * 64, "b" * 255]
+    assert len(bodies(Kind.SLACK, said)) == len(bodies(Kind.TEXT, said)) == 1

@@ -30,13 +30,25 @@ MARKS = {True: "✓", False: "✗", None: "?"}
 @click.pass_context
 def recommendations(context: click.Context, *, everything: bool, as_json: bool, config: Any) -> None:
     """Open recommendations with their cost; `show` prints everything about one."""
+    if context.invoked_subcommand is None:
+        _list(config, everything=everything, as_json=as_json)
+    elif everything or as_json:
+        raise click.UsageError(f"--all and --json belong to the list, or behind {context.invoked_subcommand}")
+
+
+@recommendations.command("list")
+@click.option("--all", "everything", is_flag=True, help="Withdrawn, expired and decided ones too.")
+@json_option
+@config_option
+def list_(*, everything: bool, as_json: bool, config: Any) -> None:
+    """Open recommendations with their cost, as without a command."""
+    _list(config, everything=everything, as_json=as_json)
+
+
+def _list(config: Any, *, everything: bool, as_json: bool) -> None:
     from controlplane.eventlog.projections import RECOMMENDATIONS
     from controlplane.present import recommendation_json
 
-    if context.invoked_subcommand is not None:
-        if everything or as_json:
-            raise click.UsageError(f"--all and --json belong to the list, or behind {context.invoked_subcommand}")
-        return
     with event_log(config) as (log, settings):
         rows = sorted(log.rows(RECOMMENDATIONS).values(), key=lambda row: (row.at, row.id))
         warn_if_stale(log, settings)

@@ -109,11 +109,15 @@ def open_store(settings: Settings, on_set_aside: Callable[[Path, str], None] | N
 
 
 def load_rule_set(settings: Settings) -> "Loaded":
-    """The rules of the enabled packs and of further folders, with the problems of those that can't be used."""
-    from controlplane.rules.files import read_rule_texts
+    """The rules of the enabled packs, of further folders and about the control plane itself.
+
+    With the problems of those that can't be used.
+    """
+    from controlplane.rules.files import OWN, read_rule_texts
     from controlplane.rules.load import Loaded, load_rules
 
-    texts, problems = read_rule_texts(settings.platforms, settings.rules)
+    packs = dict.fromkeys((*settings.platforms, OWN) if settings.watches_itself else settings.platforms)
+    texts, problems = read_rule_texts(tuple(packs), settings.rules)
     loaded = load_rules(texts)
     return Loaded(loaded.rules, (*problems, *loaded.problems))
 
@@ -185,14 +189,20 @@ def control_plane(settings: Settings) -> "ControlPlane":
     platforms = sorted({placed.platform for placed in loaded.rules.rules} | set(settings.platforms))
     books, problems = load_prices(settings, platforms)
     set_aside: list[tuple[Path, str]] = []
+    log = open_log(settings)
+    sources = collectors(settings, loaded)
+    if settings.watches_itself:
+        from controlplane.monitor.source import SelfCollector
+
+        sources.append(SelfCollector(log, settings.home, [source.name for source in sources], settings.step))
     return ControlPlane(
-        log=open_log(settings),
+        log=log,
         store=open_store(settings, lambda path, error: set_aside.append((path, error))),
         home=settings.home,
         step_ms=round(settings.step.total_seconds() * 1000),
         rules=loaded.rules,
         rule_problems=(*loaded.problems, *problems),
-        collectors=collectors(settings, loaded),
+        collectors=sources,
         inventories=inventories(settings),
         prices=books,
         notify=settings.notify,

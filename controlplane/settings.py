@@ -298,7 +298,16 @@ class Settings(Model):
     notify: Notify = Notify()
     retention: Retention = Retention()
     serve: Serve = Serve()
+    self_monitoring: bool = True
+    """Whether the control plane alerts about itself, where it has a source that is asked for what is new."""
     tui: Terminal = Terminal()
+
+    @property
+    def watches_itself(self) -> bool:
+        """Whether it has samples and rules about itself; a replay of recordings says nothing of how it does now."""
+        return self.self_monitoring and any(
+            isinstance(source, PrometheusSource | KafkaSource) for source in self.sources
+        )
 
     @property
     def archive(self) -> Path:
@@ -322,4 +331,6 @@ class Settings(Model):
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
                 raise ValueError(f"two {what}s are called {twice[0]}; give each its own name")
+        if any(source.name == "controlplane" for source in self.sources):
+            raise ValueError("a source is called controlplane, as what the control plane knows of itself; rename it")
         return self

@@ -9,6 +9,7 @@ from controlplane.eventlog.projections import SOURCES
 from controlplane.model.errors import ControlplaneError
 from controlplane.monitor import chain, heartbeat, vitals
 from controlplane.monitor.freshness import stale
+from controlplane.rules.files import OWN
 from controlplane.settings import Settings
 from controlplane.telemetry.collector import Collector
 from controlplane.tick.plane import ControlPlane
@@ -29,7 +30,7 @@ def after_tick(settings: Settings, plane: ControlPlane, now: datetime, seconds: 
         health = plane.log.rows(SOURCES)
         answering = [source for source in plane.collectors if source.name in health and not health[source.name].failed]
         look_at_clocks(settings.home, answering, at)
-        names = [source.name for source in plane.collectors]
+        names = [source.name for source in plane.collectors if source.name != OWN]
         late = stale(names, health, now, settings.step)
         withheld = "; ".join(f"{name}: {why}" for name, why in late.items())
         if not names:

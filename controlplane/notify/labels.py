@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 
 from controlplane.model.alerts import Alert
+from controlplane.model.notifications import Subject
 from controlplane.model.payloads import AlertFacts
 from controlplane.model.resources import Inventory, Resource
+from controlplane.rules.files import OWN
 
 ABOUT = ("host", "instance", "resource", "broker", "vm", "container", "node", "cluster")
 """Labels whose value may be the id of a resource; the first one that is one says where the alert is."""
@@ -33,7 +35,7 @@ def labels_of(alert: Alert | AlertFacts, places: Places) -> dict[str, str]:
             if value:
                 found.setdefault(name, value)
     return found | {
-        "kind": "alert",
+        "kind": (Subject.SELF if alert.platform == OWN else Subject.ALERT).value,
         "platform": alert.platform,
         "component": alert.component,
         "rule": alert.rule,

@@ -11,6 +11,8 @@ from controlplane.model.errors import InvalidInput, Place, Problem
 
 BESIDE = ("figures", "excluded")
 """What else a pack holds: the figures of its document, and those that are no rule."""
+OWN = "controlplane"
+"""The pack by which the control plane watches itself: it comes with the control plane, and is no platform of a user."""
 TEST = ".test"
 """`kafka.test.yaml` holds the tests of `kafka.yaml`."""
 
@@ -28,7 +30,8 @@ class RuleText:
 def shipped_platforms() -> tuple[str, ...]:
     """Names of the packs that come with the control plane."""
     root = resources.files("alert_rules")
-    return tuple(sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("_")))
+    names = (entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("_"))
+    return tuple(sorted(name for name in names if name != OWN))
 
 
 def read_test_texts(paths: Sequence[Path] = ()) -> dict[RuleText, list[RuleText]]:
@@ -46,7 +49,7 @@ def read_test_texts(paths: Sequence[Path] = ()) -> dict[RuleText, list[RuleText]
             raise InvalidInput([Problem(Place(str(path)), "there are no tests of rules", remedy)])
         chosen += [(str(file), file) for file in tests]
     if not paths:
-        for platform in shipped_platforms():
+        for platform in (*shipped_platforms(), OWN):
             folder = root / platform
             files_there = sorted(entry.name for entry in folder.iterdir() if _is_test_file(entry.name))
             chosen += [(f"alert_rules/{platform}/{name}", folder / name) for name in files_there]

@@ -22,10 +22,11 @@ from controlplane.model.payloads import AlertFacts
 from controlplane.model.resources import Inventory
 from controlplane.model.rules import AlertRule, Basis, DriftRule, FailoverRule, Placed, RuleFile, RuleSet, ScalingRule
 from controlplane.model.time import from_ms
+from controlplane.monitor.source import SIGNALS
 from controlplane.rules.compile import compile_rules
 from controlplane.rules.coverage import coverage
 from controlplane.rules.evaluate import STATE, evaluate
-from controlplane.rules.files import is_rule_file, read_rule_texts, read_test_texts, shipped_platforms
+from controlplane.rules.files import OWN, is_rule_file, read_rule_texts, read_test_texts, shipped_platforms
 from controlplane.rules.load import load_rules
 from controlplane.ruletests import RuleTests, run_tests
 from controlplane.telemetry.inventory_file import read_inventory
@@ -106,7 +107,7 @@ ANSWERS = {
 
 @cache
 def rule_set() -> RuleSet:
-    texts, problems = read_rule_texts(shipped_platforms())
+    texts, problems = read_rule_texts((*shipped_platforms(), OWN))
     loaded = load_rules(texts)
     assert not problems
     assert not loaded.problems
@@ -232,6 +233,13 @@ def test_prometheus_understands_every_query(tmp_path: Path) -> None:
     done = subprocess.run([promtool, "check", "rules", file], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{len(recorded)} rules found" in done.stdout
+
+
+def test_the_pack_about_the_control_plane_reads_what_it_gives() -> None:
+    own = {signal.name for platform, signal in rule_set().signals if platform == OWN}
+    read = {p.rule.signal for p in rules() if p.platform == OWN and isinstance(p.rule, AlertRule)}
+    assert own == read == set(SIGNALS)
+    assert not any(signal.prometheus for platform, signal in rule_set().signals if platform == OWN)
 
 
 # the recorded evening
@@ -361,7 +369,7 @@ def test_every_rule_is_tested_from_below_the_threshold_to_recovery(placed: Place
     assert wanted <= pack_tests().get(placed.id, set())
 
 
-@pytest.mark.parametrize("platform", shipped_platforms())
+@pytest.mark.parametrize("platform", [*shipped_platforms(), OWN])
 def test_the_tests_of_the_packs_pass(platform: str) -> None:
     ran = 0
     for text, beside in read_test_texts().items():

@@ -19,8 +19,7 @@ def load(config: Path | None, paths: Sequence[Path] = (), platforms: Sequence[st
     else:
         settings = bootstrap.load_settings(config)
         if settings.platforms or settings.rules:
-            texts, unread = read_rule_texts(settings.platforms, settings.rules)
-        else:
-            texts, unread = read_rule_texts(shipped_platforms())
+            return bootstrap.load_rule_set(settings)
+        texts, unread = read_rule_texts(shipped_platforms())
     checked = load_rules(texts)
     return Loaded(checked.rules, (*unread, *checked.problems))

@@ -11,8 +11,6 @@ from assets.telemetry import inventory, kafka_lag, now_of, prometheus_samples
 from controlplane import bootstrap
 from controlplane.eventlog.projections import ALERTS, OUTBOX, RECOMMENDATIONS
 from controlplane.monitor.after import after_tick
-from controlplane.rules.files import OWN
-from controlplane.tick.collect import collect
 from controlplane.tick.run import catch_up
 
 
@@ -38,8 +36,6 @@ def decisions(context: AssetExecutionContext, control_plane: ControlPlaneResourc
     began = time.monotonic()
     plane = control_plane.plane
     with readable_errors():
-        if control_plane.collected is not None:
-            control_plane.add_collected(collect(plane, now_of(context), only={OWN}))
         passes, _ = catch_up(plane, now_of(context), control_plane.collected)
     took = round((time.monotonic() - began) * 1000)
     fired, resolved = sum(p.fired for p in passes), sum(p.resolved for p in passes)

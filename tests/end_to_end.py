@@ -40,7 +40,7 @@ class Plane:
     def __init__(self, folder: Path, **settings: Any) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.config = folder / "controlplane.yaml"
-        self.config.write_text(yaml.safe_dump({"home": "state", **settings}))
+        self.config.write_text(yaml.safe_dump({"home": "state", "self_monitoring": False, **settings}))
         self.settings = bootstrap.load_settings(self.config)
         self.plane = bootstrap.control_plane(self.settings)
 

@@ -14,6 +14,7 @@ from controlplane.model.events import Draft, observation
 from controlplane.model.payloads import EventPayload, SourceFailed, SourceRecovered
 from controlplane.model.time import Window, from_ms, on_grid, to_ms
 from controlplane.model.views import SourceHealth
+from controlplane.rules.files import OWN
 from controlplane.telemetry.collector import Batch, Collector, SignalKey, SourceError
 from controlplane.tick.plane import ControlPlane
 
@@ -41,7 +42,8 @@ class Collected:
 def collect(plane: ControlPlane, now: datetime, only: Collection[str] | None = None) -> list[Collected]:
     """Fetch the next bite of every source (or those in `only`) up to `now` and store it in one transaction.
 
-    Failures and recoveries are appended to the log.
+    Failures and recoveries are appended to the log. What the control plane knows of itself is asked with the last bite
+    of the others: it knows the newest step alone, and steps are decided in their order.
     """
     health = plane.log.rows(SOURCES)
     end = on_grid(to_ms(now), plane.step_ms)
@@ -53,8 +55,13 @@ def collect(plane: ControlPlane, now: datetime, only: Collection[str] | None = N
     jobs = [(source, asked) for source, asked in jobs if asked]
     if not jobs:
         return []
-    with ThreadPoolExecutor(max_workers=len(jobs), thread_name_prefix="collect") as pool:
+    own = [job for job in jobs if job[0].name == OWN]
+    jobs = [job for job in jobs if job[0].name != OWN]
+    with ThreadPoolExecutor(max_workers=max(1, len(jobs)), thread_name_prefix="collect") as pool:
         answers = list(pool.map(lambda job: _ask(*job), jobs))
+    if not any(_through(job[1], end) < end and not _failures(got) for job, got in zip(jobs, answers, strict=True)):
+        jobs += own
+        answers += [_ask(*job) for job in own]
     plane.store.write([answer.samples for answer in answers if isinstance(answer, Batch)])
     drafts = []
     report = []
@@ -62,7 +69,7 @@ def collect(plane: ControlPlane, now: datetime, only: Collection[str] | None = N
         failures = _failures(answer)
         errors = tuple(f"{key}: {error}" if key else error for key, (error, _) in failures.items())
         drafts += _changes(source.name, failures, health.get(source.name), from_ms(end))
-        through = end if isinstance(asked, SourceError) else min(window.end for window in asked.values())
+        through = _through(asked, end)
         if isinstance(answer, Batch):
             plane.warnings[source.name] = answer.warnings
             samples = answer.samples
@@ -73,6 +80,15 @@ def collect(plane: ControlPlane, now: datetime, only: Collection[str] | None = N
     if drafts:
         plane.log.append(drafts, recorded_at=now)
     return report
+
+
+def going_on(collected: Collection[Collected], end: int) -> set[str]:
+    """Sources that answered but not up to the step `end`; one that failed is asked again by the next tick."""
+    return {got.source for got in collected if got.through_ms < end and not got.failures}
+
+
+def _through(asked: dict[SignalKey, Window] | SourceError, end: int) -> int:
+    return end if isinstance(asked, SourceError) else min(window.end for window in asked.values())
 
 
 def windows(source: Collector, health: SourceHealth | None, end: int, step_ms: int) -> dict[SignalKey, Window]:

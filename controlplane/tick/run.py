@@ -7,7 +7,8 @@ from filelock import Timeout
 
 from controlplane.model.errors import ControlplaneError
 from controlplane.model.time import on_grid, to_ms
-from controlplane.tick.collect import Collected, collect
+from controlplane.rules.files import OWN
+from controlplane.tick.collect import Collected, collect, going_on
 from controlplane.tick.decide import Decided, decide
 from controlplane.tick.inventory import Inventoried, take_inventory
 from controlplane.tick.plane import ControlPlane
@@ -44,15 +45,17 @@ def catch_up(
     decided: list[Decided] = []
     more: list[Collected] = []
     again: set[str] | None = None
+    if collected is not None and OWN not in {got.source for got in collected} and not going_on(collected, end):
+        collected = [*collected, *collect(plane, now, {OWN})]
     try:
         with plane.lock.acquire(timeout=PATIENCE_SECONDS):
             while True:
                 decided.append(decide(plane, now))
                 if collected is not None:
-                    # A source that failed is asked again by the next tick.
-                    again = {got.source for got in collected if got.through_ms < end and not got.failures}
+                    again = going_on(collected, end)
                     if not again:
                         break
+                    again.add(OWN)
                 collected = collect(plane, now, again)
                 more += collected
                 if not collected:

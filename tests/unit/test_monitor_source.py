@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,10 @@ from controlplane.model.alerts import AlertState
 from controlplane.model.errors import ControlplaneError
 from controlplane.model.payloads import (
     AlertFired,
+    AlertResolved,
     NotificationDeadLettered,
     NotificationQueued,
+    SamplesIngested,
     SourceFailed,
 )
 from controlplane.model.resources import Inventory
@@ -27,8 +30,11 @@ from controlplane.monitor import vitals
 from controlplane.monitor.source import SelfCollector
 from controlplane.notify.labels import Places, labels_of
 from controlplane.rules.files import OWN
-from controlplane.settings import Settings
+from controlplane.settings import RecordedSource, Settings
+from controlplane.telemetry.recorded import RecordedCollector
 from controlplane.tick import ControlPlane, tick
+from controlplane.tick.collect import collect
+from controlplane.tick.run import catch_up
 from tests.drafts import START, delivery, draft, facts, ingested
 from tests.drafts import tick as ticked
 
@@ -202,3 +208,74 @@ def test_a_label_cannot_pretend_to_be_about_the_control_plane() -> None:
     alert = facts(labels={"kind": "self-monitoring", "platform": OWN})
     found = labels_of(alert, Places(Inventory()))
     assert (found["kind"], found["platform"]) == ("alert", "catalyst")
+
+
+# steps in their order
+
+
+RULES = """
+platform: shop
+component: web
+signals: [{name: web.queue.length, unit: "{request}", description: Requests that wait.}]
+rules:
+  - id: shop-queue
+    kind: alert
+    title: Requests wait
+    signal: web.queue.length
+    when: "> 100"
+    for: 30s
+    missing: resolve
+    severity: critical
+    summary: "{value} wait"
+    basis: house
+    rationale: A hundred requests are more than a second of work.
+"""
+
+
+def shop(home: Path) -> ControlPlane:
+    """A plane whose Prometheus is a recording with a queue that is long every half hour, and which watches itself."""
+    home.mkdir()
+    (home / "rules.yaml").write_text(RULES)
+    rows = [f"{to_ms(START + n * STEP)},web.queue.length,{{}},{200 if n % 120 > 100 else 1}" for n in range(400)]
+    (home / "prom.csv").write_text("ts,signal,labels,value\n" + "\n".join(rows) + "\n")
+    plane = bootstrap.control_plane(settings(home, platforms=[], rules=[home / "rules.yaml"]))
+    recorded = RecordedSource(
+        name="prom", type="recorded", path=home / "prom.csv", platform="shop", lookback=timedelta(hours=2)
+    )
+    return replace(plane, collectors=[RecordedCollector(recorded, 15_000), plane.collectors[-1]])
+
+
+def told(plane: ControlPlane) -> list[tuple[str, datetime]]:
+    return [
+        (event.type, event.occurred_at)
+        for event in plane.log.read()
+        if isinstance(event.payload, AlertFired | AlertResolved) and event.payload.facts.platform == "shop"
+    ]
+
+
+def ingestions(plane: ControlPlane) -> list[str]:
+    return [event.payload.source for event in plane.log.read() if isinstance(event.payload, SamplesIngested)]
+
+
+def test_after_a_longer_absence_it_is_asked_with_the_last_bite(tmp_path: Path) -> None:
+    often, once = shop(tmp_path / "often"), shop(tmp_path / "once")
+    with often.log, once.log:
+        for n in range(0, 391, 30):
+            tick(often, START + n * STEP)
+        report = tick(once, START + 390 * STEP)
+        assert len(report.decided) > 6
+        assert ingestions(once) == [*["prom"] * len(report.decided), OWN]
+        assert told(once) == told(often)
+        assert len(told(once)) >= 6
+
+
+def test_it_is_asked_once_where_others_are_asked_by_themselves(tmp_path: Path) -> None:
+    plane = shop(tmp_path / "shop")
+    with plane.log:
+        now = START + STEP
+        collected = collect(plane, now, {"prom"})
+        assert [got.source for got in collected] == ["prom"]
+        catch_up(plane, now, collected)
+        assert ingestions(plane).count(OWN) == 1
+        catch_up(plane, now, [])
+        assert ingestions(plane).count(OWN) == 1

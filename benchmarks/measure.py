@@ -59,6 +59,8 @@ class Case:
     rival: Rival | None = None
     on_request: bool = False
     """Whether it takes so long that it is measured only when it is named."""
+    tail: bool = False
+    """Whether the target is for the p99 instead of the median."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +82,13 @@ class Result:
     unit: str
     target: float | None
     why: str
+    tail: bool
     rival: Rival | None
 
     @property
     def met(self) -> bool | None:
         """Whether the target is met; None where there is none."""
-        return None if self.target is None else self.median < self.target
+        return None if self.target is None else (self.p99 if self.tail else self.median) < self.target
 
     @property
     def work_bytes(self) -> int:
@@ -162,6 +165,7 @@ def _measured(case: Case, folder: Path) -> Result:
         unit=case.unit,
         target=case.target,
         why=case.why,
+        tail=case.tail,
         rival=case.rival,
     )
 

@@ -84,8 +84,12 @@ def _cells(result: Result) -> list[str]:
         _seconds(result.p99) if result.runs >= 20 else "–",
         f"{result.amount / result.median:,.0f} {result.unit}/s" if result.amount else "–",
         *(f"{size / 1e6:,.0f} MB" for size in (result.peak_bytes, result.before_bytes)),
-        "–" if result.target is None else f"{'✓' if result.met else '✗'} {_seconds(result.target)}",
+        "–" if result.target is None else _target(result, result.target),
     ]
+
+
+def _target(result: Result, seconds: float) -> str:
+    return f"{'✓' if result.met else '✗'} {_seconds(seconds)}{' (p99)' if result.tail else ''}"
 
 
 def _pair_cells(pair: SideBySide) -> list[str]:

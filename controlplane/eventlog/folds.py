@@ -250,7 +250,7 @@ def fold_outbox(row: Delivery | None, event: Event) -> Delivery | None:
     """A delivery, until it is delivered, dropped or given up."""
     match event.payload:
         case NotificationQueued(delivery=delivery):
-            return delivery.model_copy(update={"position": event.position})
+            return delivery.model_copy(update={"position": event.position, "decided_at": event.recorded_at})
         case NotificationFailed() as failed:
             return row and row.model_copy(
                 update={

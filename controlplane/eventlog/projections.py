@@ -187,7 +187,7 @@ SILENCES = Projection("silences", 1, Silence, (SilenceCreated, SilenceEnded), si
 INCIDENTS = Projection("incidents", 3, Incident, (IncidentChanged,), lambda payload: payload.incident.id, fold_incident)
 """Incidents by id, open ones and those whose alerts may turn out to flap."""
 
-OUTBOX = Projection("outbox", 1, Delivery, _DELIVERY_EVENTS, delivery_key, fold_outbox)
+OUTBOX = Projection("outbox", 2, Delivery, _DELIVERY_EVENTS, delivery_key, fold_outbox)
 """Deliveries by id that are still to be sent."""
 
 DELIVERIES = Projection(

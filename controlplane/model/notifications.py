@@ -106,6 +106,8 @@ class Delivery(Model):
     turn: int = 0
     """How often somebody queued it again after it was given up."""
     position: int = Field(default=0, description="log position of the queued event; orders a lane")
+    decided_at: Instant | None = None
+    """When the decision was recorded, which is after the step that it is about; set by the projection."""
 
 
 class Flap(Model):

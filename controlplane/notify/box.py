@@ -21,6 +21,9 @@ class Log(Protocol):
     def rows(self, projection: Any) -> Mapping[str, Any]:
         """Every row of a projection by key."""
 
+    def documents(self, projection: Any) -> list[tuple[str, int, str]]:
+        """Key, position of the last change and JSON of every row of a projection."""
+
     def row(self, projection: Any, key: str) -> Any | None:
         """One row of a projection."""
 

@@ -1,12 +1,40 @@
-"""What is queued, in lanes: which are due, and in which order. Pure."""
+"""What is queued, in lanes: which are due, and in which order."""
 
+import json
 from collections import defaultdict, deque
 from collections.abc import Collection, Iterable
 from datetime import datetime
+from typing import Any, Protocol
 
 from controlplane.model.notifications import Delivery
 from controlplane.notify.incident import RANK
 from controlplane.notify.outcome import resting
+
+
+class Documents(Protocol):
+    """What is read of the event log."""
+
+    def documents(self, projection: Any) -> list[tuple[str, int, str]]:
+        """Key, position of the last change and JSON of every row."""
+
+
+class Queued:
+    """Reads what is queued again and again, and decodes only what has changed since the last time."""
+
+    def __init__(self, log: Documents, projection: Any) -> None:
+        self._log, self._projection = log, projection
+        self._known: dict[str, tuple[int, Delivery]] = {}
+
+    def read(self) -> list[Delivery]:
+        """Every delivery, in no order."""
+        found = {}
+        for key, position, document in self._log.documents(self._projection):
+            known = self._known.get(key)
+            if known is None or known[0] != position:
+                known = (position, Delivery.model_validate(json.loads(document)))
+            found[key] = known
+        self._known = found
+        return [delivery for _, delivery in found.values()]
 
 
 class Lanes:

@@ -29,7 +29,7 @@ def settled(delivery: Delivery, receipt: Receipt, at: datetime, max_age: timedel
             channel=delivery.channel,
             reference=receipt.reference,
             attempts=attempts,
-            seconds=max(0.0, (at - delivery.queued_at).total_seconds()),
+            seconds=max(0.0, (at - (delivery.decided_at or delivery.queued_at)).total_seconds()),
         )
         return _draft(delivery, "delivered", delivered, at)
     if receipt.verdict is Verdict.REJECTED:

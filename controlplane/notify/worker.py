@@ -3,7 +3,7 @@
 import queue
 import threading
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,7 +20,7 @@ from controlplane.model.payloads import (
 )
 from controlplane.notify.box import DeliveryReport, Outbox
 from controlplane.notify.channels import Channel
-from controlplane.notify.lanes import Lanes
+from controlplane.notify.lanes import Lanes, Queued
 from controlplane.notify.letters import Letters
 from controlplane.notify.outcome import dead, dropped, settled
 from controlplane.notify.pace import Bucket
@@ -58,7 +58,10 @@ class Worker:
         self._channels = outbox.channels
         self._holder = f"{outbox.holder}/{uuid4().hex[:12]}"
         self._report = DeliveryReport()
+        self._rows = Queued(self._log, outbox.rows)
         self._lanes = Lanes()
+        self._head = -1
+        """Position up to which the lanes have what the log says."""
         self._held: dict[str, str] = {}
         """Channel → the lane of it that is worked on, whose lease is ours."""
         self._sending: dict[str, _Sending] = {}
@@ -84,14 +87,14 @@ class Worker:
                 self._advance(channel)
             while self._sending or self._waiting:
                 self._turn()
-        self._report.left = len(self._log.rows(self._box.rows))
+        self._report.left = len(self._rows.read())
         return self._report
 
     def elsewhere(self) -> DeliveryReport:
         """The report of a call that leaves everything to the worker that follows the outbox."""
         self._read()
         self._report.elsewhere = sum(len(lanes) for lanes in self._lanes.todo.values())
-        self._report.left = len(self._log.rows(self._box.rows))
+        self._report.left = len(self._rows.read())
         return self._report
 
     def follow(
@@ -104,7 +107,7 @@ class Worker:
         self._following = True
         self._stop_at = float("inf")
         self._budget = defaultdict(lambda: _UNLIMITED)
-        head, renewed, loaded = -1, float("-inf"), time.monotonic()
+        renewed, loaded = float("-inf"), time.monotonic()
         try:
             while not ended():
                 at = time.monotonic()
@@ -121,8 +124,8 @@ class Worker:
                 woken = [channel for channel, until in self._paused.items() if until <= at]
                 for channel in woken:
                     del self._paused[channel]
-                if newest != head or woken or self._due():
-                    head = newest
+                if newest != self._head or woken or self._due():
+                    self._head = newest
                     self._read()
                     for channel in list(self._lanes.todo):
                         if channel not in self._sending and channel not in self._waiting:
@@ -161,8 +164,7 @@ class Worker:
 
     def _read(self) -> None:
         at = self._now()
-        rows = self._log.rows(self._box.rows).values()
-        self._lanes = Lanes(rows, at, held=set(self._held.values()), paused=self._paused)
+        self._lanes = Lanes(self._rows.read(), at, held=set(self._held.values()), paused=self._paused)
         if new := [n for n in self._lanes.todo if n not in self._buckets and n in self._channels.loaded]:
             self._fill(new, at)
 
@@ -180,6 +182,9 @@ class Worker:
         """Work on the channel's lanes until a send is on its way or nothing is left to do for it for now."""
         while True:
             lane = self._held.get(channel)
+            if lane is not None and not self._lanes.rows.get(lane):
+                self._let_go(channel)
+                lane = None
             if lane is None and not self._lanes.todo.get(channel):
                 return
             bucket = self._buckets.get(channel)
@@ -215,7 +220,7 @@ class Worker:
 
     def _begin(self, lane: str) -> bool:
         """Start sending the first row of the lane; False where nothing of it can be sent now. The lease is held."""
-        rows = self._lanes.rows[lane]
+        rows = self._lanes.rows.get(lane, deque())
         for row in list(rows):
             # Read again under the lease: another worker may have sent it since.
             delivery: Delivery | None = self._log.row(self._box.rows, row.id)
@@ -311,8 +316,10 @@ class Worker:
                 more = self._letters.given_up(delivery, error, draft)
             case NotificationDelivered():
                 more = self._letters.got_through(delivery, draft)
-        self._log.append([draft, *more], recorded_at=self._now())
+        events = self._log.append([draft, *more], recorded_at=self._now())
         self._queued |= bool(more)
+        if not more and events and events[0].position == self._head + 1:
+            self._head = events[-1].position  # nobody else wrote meanwhile: there is nothing new to read
         match draft.payload:
             case NotificationDelivered():
                 self._report.delivered += 1
@@ -321,7 +328,8 @@ class Worker:
             case NotificationDeadLettered(channel=channel, error=error):
                 self._report.dead_lettered += 1
                 self._report.errors[channel] = error
-            case NotificationFailed(channel=channel, error=error):
+            case NotificationFailed(channel=channel, error=error, next_attempt_at=at):
+                self._lanes.look_by(at)
                 self._report.failed += 1
                 self._report.errors[channel] = error
                 return False

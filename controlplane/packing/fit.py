@@ -61,6 +61,10 @@ def place_rows(
             asked = [(variable, machine.size[of]) for machine, variable in there if machine.size[of]]
             if open_ is not None:
                 program.row([*asked, (open_[host.id], -room)], most=0)
+                # What asks for nothing uses its host all the same.
+                for machine, variable in there:
+                    if not of and not any(machine.size):
+                        program.row([(variable, 1), (open_[host.id], -1)], most=0)
             elif sum(size for _, size in asked) > room:
                 program.row(asked, most=room)
     apart_rows(program, problem, chosen)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -868,7 +869,7 @@ def test_a_follower_keeps_the_rate_while_more_is_queued(office: Hire):
     times = [request.at for request in one.providers.to(HOOKS)]
     assert len(times) == 4
     # They are begun a second apart; how long each takes to arrive differs.
-    assert all(later - sooner >= 0.5 for sooner, later in zip(times, times[1:], strict=False))
+    assert all(later - sooner >= 0.5 for sooner, later in pairwise(times))
     assert times[-1] - times[0] >= 2.5
     assert one.events(NotificationFailed) == []
 

@@ -89,6 +89,8 @@ ANSWERS = {
     "catalyst-hybrid-postgresql-standby": "standby",
     "datalyptica-postgresql-standby": "standby",
     "prism-zone-failover": "zone",
+    "prism-redis-size": "fleet",
+    "prism-proxy-size": "fleet",
     "prism-redis-right-size": "right_size",
     "prism-proxy-right-size": "right_size",
     "catalyst-hybrid-vm-right-size": "right_size",

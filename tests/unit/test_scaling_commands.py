@@ -1,6 +1,8 @@
 """Commands: templates are checked when a rule is loaded, and bash reads exactly the arguments that were meant."""
 
 import re
+from functools import cache
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
@@ -10,8 +12,10 @@ from pydantic import TypeAdapter, ValidationError
 from controlplane.documents import parse_document, validate
 from controlplane.model.commands import Argv, command, fill, quote, template
 from controlplane.model.errors import AdviceError, InvalidInput
-from controlplane.model.methods import PARAMETERS, ConsumerLag, Zone, parse_bytes
-from controlplane.model.rules import FailoverRule, RuleFile, ScalingRule
+from controlplane.model.methods import PARAMETERS, ConsumerLag, FailoverMethod, Zone, parse_bytes
+from controlplane.model.rules import FailoverRule, Placed, RuleFile, ScalingRule
+from controlplane.rules.files import read_rule_texts, shipped_platforms
+from controlplane.rules.load import load_rules
 from tests.advice_cases import HOSTILE, arguments
 
 
@@ -166,7 +170,7 @@ def test_parameters_are_checked_by_method_with_line_and_remedy() -> None:
         r"core.yaml:20:7 \(rules.1.parameters.tolerance\): Input should be less than 1",
         r"core.yaml:21:\d+ \(rules.1.parameters.max_step.percent\): Input should be greater than or equal to 0",
         r"core.yaml:22:7 \(rules.1.parameters.scale_command\): \{grp\} can't be filled in here",
-        r"core.yaml:27:5 \(rules.2.method\): Input should be 'primary' or 'zone'",
+        r"core.yaml:27:5 \(rules.2.method\): Input should be 'primary', 'zone'",
     ):
         assert any(re.match(expected, line) for line in told), expected
     # The parameters of an unknown method can't be judged, and those of other methods say nothing about them.
@@ -176,11 +180,20 @@ def test_parameters_are_checked_by_method_with_line_and_remedy() -> None:
 COMMON = {"id": "r", "title": "t", "on": ["a"], "basis": "house", "rationale": "r"}
 
 
+@cache
+def shipped() -> list[Placed]:
+    """The scaling and failover rules of the packs: some methods can't do without parameters."""
+    texts, _ = read_rule_texts(shipped_platforms())
+    rules = load_rules(texts).rules.rules
+    return [placed for placed in rules if isinstance(placed.rule, ScalingRule | FailoverRule)]
+
+
 @pytest.mark.parametrize("method", sorted(PARAMETERS))
 def test_parameters_have_defaults_and_survive_json(method: str) -> None:
-    model = FailoverRule if method in {"primary", "zone"} else ScalingRule
+    model = FailoverRule if method in get_args(FailoverMethod) else ScalingRule
     kind = "failover" if model is FailoverRule else "scaling"
-    rule = model.model_validate({**COMMON, "kind": kind, "method": method})
+    known = next((p.rule.parameters.model_dump(mode="json") for p in shipped() if p.rule.method == method), {})
+    rule = model.model_validate({**COMMON, "kind": kind, "method": method, "parameters": known})
     assert type(rule.parameters) is PARAMETERS[method]
     assert model.model_validate_json(rule.model_dump_json()) == rule
     assert model.model_validate(rule.model_dump(mode="json")) == rule

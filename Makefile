@@ -37,7 +37,7 @@ up: .venv/runtime.stamp  ## Dagster and the on-call terminal on your controlplan
 	@$(BIN)/controlplane up $(ARGS)
 
 test: .venv/dev.stamp  ## All tests that need no server of their own
-	@$(BIN)/pytest -n 2 --dist loadfile --ignore tests/integration $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/integration $(ARGS)
 
 integration: .venv/dev.stamp  ## Tests against real Prometheus, exporters, Kafka, PostgreSQL, Redis, Dagster
 	@$(BIN)/pytest tests/integration $(ARGS)

@@ -34,8 +34,11 @@ class Progress:
     notifications: int
 
 
-def settings(home: Path, platforms: tuple[str, ...]) -> Settings:
-    """Settings that read the shipped recording, inventories and prices of the packs; nothing is ever sent."""
+def settings(home: Path, platforms: tuple[str, ...], lookback: timedelta = CADENCE) -> Settings:
+    """Settings that read the shipped recording, inventories and prices of the packs; nothing is ever sent.
+
+    `lookback` is the time before the first tick that is evaluated with it.
+    """
     root = Path(str(resources.files("fixtures")))
     recorded = [
         RecordedSource(
@@ -43,7 +46,7 @@ def settings(home: Path, platforms: tuple[str, ...]) -> Settings:
             type="recorded",
             path=root / platform / "evening.parquet",
             platform=platform,
-            lookback=CADENCE,
+            lookback=lookback,
         )
         for platform in platforms
     ]

@@ -81,7 +81,7 @@ def _commands(out: "Console", title: str, commands: Iterable[str]) -> None:
 
 def _plan(out: "Console", plan: Iterable[PlanStep]) -> None:
     """The steps in order, with what has to be true before each."""
-    out.print("Commands, by the plan: in this order, and stop where something isn't so", style="bold")
+    out.print("Plan: in this order, and stop where something isn't so", style="bold")
     for number, step in enumerate(plan, 1):
         tell(f"  {number}. {step.do}")
         for condition in step.before:

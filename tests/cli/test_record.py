@@ -35,7 +35,7 @@ def test_the_plan_in_order_with_its_conditions(capsys: pytest.CaptureFixture[str
     )
     out = shown(changed(plan=plan, commands=("one --a=b", "two")), capsys)
     assert (
-        "Commands, by the plan: in this order, and stop where something isn't so\n"
+        "Plan: in this order, and stop where something isn't so\n"
         "  1. Look\n"
         "     before: nothing else fires\n"
         "  2. Change\n"

@@ -14,7 +14,8 @@ CADENCE = timedelta(minutes=2)
 
 def main(home: Path) -> None:
     """Tick to the end of the evening; `ready` on stdout when everything is loaded, `done` at the end."""
-    settings = demo.settings(home, PLATFORMS)
+    # The first tick, too, is decided at once, so that a kill never changes how the evening is cut.
+    settings = demo.settings(home, PLATFORMS, lookback=CADENCE)
     plane = bootstrap.control_plane(settings)
     last = plane.log.row(TICK, "tick")
     now = demo.START if last is None else last.now

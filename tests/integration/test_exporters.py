@@ -86,6 +86,7 @@ _BROKER = "the broker's own metrics besides those of its host"
 _GUESTS = "virtual machines on the host"
 _DEVICES = "disks with the names that they have there"
 _NFS = "a mounted NFS export"
+_SENTINEL = "Sentinels beside the Redis"
 
 ABSENT: dict[str, str] = {
     "mqtt.connection.delta": _BROKER,
@@ -101,6 +102,13 @@ ABSENT: dict[str, str] = {
     "system.disk.operations": _DEVICES,
     "ipam.range.used": "addresses of the plan",
     "nfs.mount.usage": _NFS,
+    "redis.sentinel.primary.up": _SENTINEL,
+    "redis.sentinel.quorum": _SENTINEL,
+    "redis.sentinel.replicas.ok": _SENTINEL,
+    "redis.sentinel.sentinels.known": _SENTINEL,
+    "redis.sentinel.sentinels.ok": _SENTINEL,
+    "region.up": "targets with a region",
+    "tier.cpu.utilization": "hosts with a tier",
 }
 """Signals that a machine for tests may not have → what it takes."""
 

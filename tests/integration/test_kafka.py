@@ -423,7 +423,7 @@ def test_replicas_in_sync_and_what_a_topic_asks_for(kafka: Cluster) -> None:
     topic = create(kafka, 2, **{"min.insync.replicas": "2", "unclean.leader.election.enable": "true"})
     plain = create(kafka, 1)
 
-    batch = collect(kafka, topics=f"{topic}|{plain}")
+    batch = collect(kafka, groups="nobody", topics=f"{topic}|{plain}")
 
     assert values(batch, "kafka.partition.replicas_in_sync") == {("0", topic): 1, ("1", topic): 1, ("0", plain): 1}
     assert values(batch, "kafka.topic.min_insync_replicas") == {(topic,): 2, (plain,): 1}

@@ -125,19 +125,25 @@ def _number(text: str, low: int, high: int) -> int | None:
     return number if known else None
 
 
-def _ranges(names: tuple[str, ...], first: int, low: int, high: int) -> Any:
-    return Annotated[Range, BeforeValidator(lambda value: _range(value, names, first, low, high))]
+def _of(names: tuple[str, ...], first: int, low: int, high: int) -> BeforeValidator:
+    return BeforeValidator(lambda value: _range(value, names, first, low, high))
+
+
+Weekdays = Annotated[Range, _of(_DAYS, 0, 0, 6)]
+Days = Annotated[Range, _of((), 1, -31, 31)]
+Months = Annotated[Range, _of(_MONTHS, 1, 1, 12)]
+Years = Annotated[Range, _of((), 1, 1970, 9999)]
 
 
 class Times(Model):
     """Instants for which every given condition holds, in local time of `location`; as time_interval of Alertmanager."""
 
     times: tuple[Span, ...] = ()
-    weekdays: tuple[_ranges(_DAYS, 0, 0, 6), ...] = ()  # type: ignore[valid-type]
-    days_of_month: tuple[_ranges((), 1, -31, 31), ...] = ()  # type: ignore[valid-type]
+    weekdays: tuple[Weekdays, ...] = ()
+    days_of_month: tuple[Days, ...] = ()
     """From 1; -1 is the last day."""
-    months: tuple[_ranges(_MONTHS, 1, 1, 12), ...] = ()  # type: ignore[valid-type]
-    years: tuple[_ranges((), 1, 1970, 9999), ...] = ()  # type: ignore[valid-type]
+    months: tuple[Months, ...] = ()
+    years: tuple[Years, ...] = ()
     location: str = "UTC"
 
     @field_validator("location")

@@ -10,9 +10,10 @@ from controlplane.model.time import Instant
 
 
 class Action(StrEnum):
-    """trigger opens or updates an incident at a route, resolve closes it."""
+    """trigger opens or updates an incident at a route, acknowledge says that somebody has it, resolve closes it."""
 
     TRIGGER = "trigger"
+    ACKNOWLEDGE = "acknowledge"
     RESOLVE = "resolve"
 
 
@@ -37,6 +38,20 @@ class Member(Model):
     active_at: Instant
     runbook: str | None = None
     firing: bool
+
+
+class Chart(Model):
+    """The recent values of the alert that a message is about."""
+
+    alert: str
+    at_ms: tuple[int, ...]
+    """Ascending, at most 120."""
+    values: tuple[float | None, ...]
+    """As long as `at_ms`; None = no data."""
+    threshold: float | None
+    below: bool = False
+    """Whether the alert fires below the threshold."""
+    unit: str
 
 
 class Advice(Model):
@@ -85,6 +100,12 @@ class Message(Model):
     advice: tuple[Advice, ...] = ()
     note: str = ""
     """What else there is to say, such as what to do."""
+    impact: tuple[str, ...] = ()
+    """Blast radius: what else is hit, a line for each kind of place."""
+    check: str = ""
+    """The first check of the runbook."""
+    chart: Chart | None = None
+    """Of the worst alert."""
     runbook: str | None = None
     """Name of the runbook, or its URL where the settings say where runbooks are."""
     environment: str = ""

@@ -1,6 +1,5 @@
 """`controlplane.yaml`: sources, packs, prices, channels and routes. Secrets are named here, never written."""
 
-import os
 import re
 from collections.abc import Iterator
 from datetime import timedelta
@@ -9,44 +8,18 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from controlplane.listening import Receive
+from controlplane.listening import Serve as Serve
+from controlplane.listening import host_and_port as host_and_port
 from controlplane.model.base import Model, RuleId
-from controlplane.model.errors import ControlplaneError
 from controlplane.model.rate import RateField
 from controlplane.model.routes import Inhibition, Route, Times
 from controlplane.model.time import Duration
+from controlplane.secret import MissingSecret as MissingSecret
+from controlplane.secret import Secret as Secret
 
 DEFAULT_HOME = ".controlplane"
 MEGABYTE = 1_000_000
-
-
-class MissingSecret(ControlplaneError):
-    """A secret that the settings name isn't there."""
-
-
-class Secret(Model):
-    """Where a secret is read from when it is needed: an environment variable or a file."""
-
-    env: str | None = None
-    file: Path | None = None
-
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        if (self.env is None) == (self.file is None):
-            raise ValueError("name either env (a variable) or file (a path), such as {env: SLACK_URL}")
-        return self
-
-    def read(self) -> str:
-        """The secret, without the line end; MissingSecret says which variable or file to provide."""
-        if self.env is not None:
-            value = os.environ.get(self.env, "")
-            if not value:
-                raise MissingSecret(f"environment variable {self.env} is not set; set it or use {{file: …}}")
-            return value
-        assert self.file is not None
-        try:
-            return self.file.expanduser().read_text(encoding="utf-8").strip()
-        except OSError as error:
-            raise MissingSecret(f"secret file {self.file} can't be read: {error.strerror}") from None
 
 
 class Tls(Model):
@@ -245,32 +218,6 @@ class Retention(Model):
     events: Duration = timedelta(days=730)
 
 
-class Serve(Model):
-    """Where `/metrics` and `/healthz` are, and when a tick is late."""
-
-    address: str | None = "127.0.0.1:10633"
-    """host:port, or [host]:port for IPv6; null = they aren't served by `up`."""
-    late_steps: int = Field(default=20, ge=1, le=10_000)
-    """`/healthz` fails once the last tick is this many steps old."""
-
-    @field_validator("address")
-    @classmethod
-    def _address(cls, address: str | None) -> str | None:
-        if address is not None:
-            host_and_port(address)
-        return address
-
-
-def host_and_port(address: str) -> tuple[str, int]:
-    """The parts of `host:port`, an IPv6 host in brackets; ValueError where it isn't one."""
-    host, colon, port = address.rpartition(":")
-    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-    good = bool(colon and bare) and (":" not in bare or bare != host) and re.fullmatch(r"[0-9]{1,5}", port)
-    if not good or not 1 <= int(port) <= 65_535:
-        raise ValueError(f"{address!r} is not host:port, such as 127.0.0.1:10633 or [::1]:10633")
-    return bare, int(port)
-
-
 class Terminal(Model):
     """How the on-call terminal looks and listens."""
 
@@ -298,6 +245,7 @@ class Settings(Model):
     notify: Notify = Notify()
     retention: Retention = Retention()
     serve: Serve = Serve()
+    receive: Receive = Receive()
     self_monitoring: bool = True
     """Whether the control plane alerts about itself, where it has a source that is asked for what is new."""
     tui: Terminal = Terminal()

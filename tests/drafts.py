@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from controlplane.model.alerts import Acknowledgement
 from controlplane.model.events import Draft
 from controlplane.model.matchers import Matcher
-from controlplane.model.notifications import Action, Delivery, Incident, Message
+from controlplane.model.notifications import Action, Delivery, Incident, Message, Shown
 from controlplane.model.payloads import (
     AcknowledgementWithdrawn,
     AdviceFailed,
@@ -25,6 +25,7 @@ from controlplane.model.payloads import (
     AlertReturned,
     EventPayload,
     IncidentChanged,
+    NoteAdded,
     NotificationDeadLettered,
     NotificationDelivered,
     NotificationFailed,
@@ -276,6 +277,7 @@ BY_PAYLOAD: dict[type[Any], st.SearchStrategy[Any]] = {
         acknowledgement=st.builds(Acknowledgement, actor=_text, at=_instants, note=_text),
     ),
     AcknowledgementWithdrawn: st.builds(AcknowledgementWithdrawn, alert=_ids, actor=_text),
+    NoteAdded: st.builds(NoteAdded, about=_ids, text=_text, actor=_text),
     SilenceCreated: st.builds(SilenceCreated, silence=st.builds(silence, _ids, _text, _text, st.integers(0, 9_999))),
     SilenceEnded: st.builds(SilenceEnded, silence=_ids, actor=_text),
     IncidentChanged: st.builds(
@@ -292,6 +294,20 @@ BY_PAYLOAD: dict[type[Any], st.SearchStrategy[Any]] = {
         reference=_text,
         attempts=_counts,
         seconds=st.floats(min_value=0),
+        detail=_text,
+        shown=st.one_of(
+            st.none(),
+            st.builds(
+                Shown,
+                channel=_ids,
+                dedup_key=_ids,
+                reference=_text,
+                action=st.sampled_from(Action),
+                severity=st.sampled_from(Severity),
+                firing=_counts,
+                position=st.just(0),
+            ),
+        ),
     ),
     NotificationFailed: st.builds(
         NotificationFailed, delivery=_ids, channel=_text, attempts=_counts, error=_text, next_attempt_at=_instants

@@ -4,7 +4,7 @@ from typing import Any
 
 from controlplane.model.alerts import Alert, AlertState
 from controlplane.model.events import Event
-from controlplane.model.notifications import Delivery, Incident
+from controlplane.model.notifications import Delivery, Incident, Shown
 from controlplane.model.payloads import (
     AcknowledgementWithdrawn,
     AdviceFailed,
@@ -286,7 +286,8 @@ def fold_delivery(row: DeliveryRecord | None, event: Event) -> DeliveryRecord | 
             update = {"error": failed.error, "next_attempt_at": failed.next_attempt_at}
             return row and _attempted(row, event, DeliveryState.FAILED, failed.attempts, update)
         case NotificationDelivered() as sent:
-            update = {"error": "", "next_attempt_at": None, "reference": sent.reference, "seconds": sent.seconds}
+            update = {"error": sent.detail, "reference": sent.reference, "seconds": sent.seconds}
+            update["next_attempt_at"] = None
             return row and _attempted(row, event, DeliveryState.DELIVERED, sent.attempts, update)
         case NotificationDeadLettered() as dead:
             update = {"error": dead.error, "next_attempt_at": None}
@@ -306,6 +307,17 @@ def _attempted(
 def delivery_key(payload: Any) -> str | None:
     """The delivery's id; None for a suppression of what was never queued."""
     return payload.delivery.id if isinstance(payload, NotificationQueued) else payload.delivery or None
+
+
+def fold_shown(row: Shown | None, event: Event) -> Shown | None:
+    """The message of a page at a channel that can edit it."""
+    shown = event.payload.shown if isinstance(event.payload, NotificationDelivered) else None
+    return row if shown is None else shown.model_copy(update={"position": event.position})
+
+
+def shown_key(payload: Any) -> str | None:
+    """`channel/dedup_key`; None for what can't be edited."""
+    return payload.shown and f"{payload.shown.channel}/{payload.shown.dedup_key}"
 
 
 def fold_tick(row: TickCompleted | None, event: Event) -> TickCompleted | None:

@@ -21,19 +21,21 @@ from controlplane.eventlog.folds import (
     fold_resource,
     fold_rule,
     fold_rule_set,
+    fold_shown,
     fold_silence,
     fold_source,
     fold_tick,
     fold_unadvised,
     recommendation_key,
     resource_key,
+    shown_key,
     silence_key,
     unadvised_key,
 )
 from controlplane.model.alerts import Alert
 from controlplane.model.base import Model
 from controlplane.model.events import Event
-from controlplane.model.notifications import Delivery, Incident
+from controlplane.model.notifications import Delivery, Incident, Shown
 from controlplane.model.payloads import (
     AcknowledgementWithdrawn,
     AdviceFailed,
@@ -192,7 +194,7 @@ OUTBOX = Projection("outbox", 2, Delivery, _DELIVERY_EVENTS, delivery_key, fold_
 
 DELIVERIES = Projection(
     "deliveries",
-    1,
+    2,
     DeliveryRecord,
     _DELIVERY_EVENTS,
     delivery_key,
@@ -201,6 +203,18 @@ DELIVERIES = Projection(
     rank=lambda record: record.position,
 )
 """Last state of the 1,000 deliveries that were queued last, by id."""
+
+SHOWN = Projection(
+    "shown",
+    1,
+    Shown,
+    (NotificationDelivered,),
+    shown_key,
+    fold_shown,
+    keep=1000,
+    rank=lambda shown: shown.position,
+)
+"""The 1,000 messages told last that later ones of their page edit, by `channel/dedup_key`."""
 
 RULES = Projection(
     "rules",
@@ -231,6 +245,7 @@ PROJECTIONS: tuple[Projection[Any], ...] = (
     INCIDENTS,
     OUTBOX,
     DELIVERIES,
+    SHOWN,
     RULES,
     TICK,
     RULE_SET,

@@ -131,6 +131,19 @@ class Delivery(Model):
     """When the decision was recorded, which is after the step that it is about; set by the projection."""
 
 
+class Shown(Model):
+    """A message at a provider that later ones of its page edit in place, as it was told last."""
+
+    channel: str
+    dedup_key: str
+    reference: str
+    """The provider's id of the message; Slack's is `channel/ts`."""
+    action: Action
+    severity: Severity
+    firing: int
+    position: int = Field(default=0, description="log position of the event that told it; set by the projection")
+
+
 class Flap(Model):
     """When one alert of an incident began and ceased to fire."""
 

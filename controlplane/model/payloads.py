@@ -9,7 +9,7 @@ from pydantic import Field, TypeAdapter
 
 from controlplane.model.alerts import Acknowledgement
 from controlplane.model.base import Model
-from controlplane.model.notifications import Delivery, Incident
+from controlplane.model.notifications import Delivery, Incident, Shown
 from controlplane.model.recommendations import Recommendation
 from controlplane.model.resources import Resource
 from controlplane.model.rules import Severity
@@ -320,6 +320,16 @@ class AcknowledgementWithdrawn(Model):
     actor: str
 
 
+class NoteAdded(Model):
+    """Somebody wrote down what others should know of an alert or a recommendation."""
+
+    type: Literal["note_added.v1"] = "note_added.v1"
+    about: str
+    """Its stream: `alert:<id>` or `recommendation:<id>`."""
+    text: str
+    actor: str
+
+
 # notifications
 
 
@@ -374,6 +384,10 @@ class NotificationDelivered(Model):
     attempts: int
     seconds: float
     """From the decision to the provider's answer."""
+    detail: str = ""
+    """What went wrong besides; the message itself arrived."""
+    shown: Shown | None = None
+    """What later messages of its page edit; None where the channel can't."""
 
 
 class NotificationFailed(Model):
@@ -445,6 +459,7 @@ EventPayload = Annotated[
     | SilenceCreated
     | SilenceEnded
     | AcknowledgementWithdrawn
+    | NoteAdded
     | IncidentChanged
     | NotificationQueued
     | NotificationSuppressed

@@ -88,7 +88,7 @@ class DeliveryRecord(Model):
     """When it came into its state."""
     attempts: int = 0
     error: str = ""
-    """Why the last attempt failed, or why it was suppressed."""
+    """Why the last attempt failed, or why it was suppressed; of what was delivered, what went wrong besides."""
     reference: str = ""
     """The provider's id of the message."""
     seconds: float | None = None

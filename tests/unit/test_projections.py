@@ -25,6 +25,7 @@ from controlplane.eventlog.projections import (
     RESOURCES,
     RULE_SET,
     RULES,
+    SHOWN,
     SOURCES,
     TICK,
     UNADVISED,
@@ -33,6 +34,7 @@ from controlplane.eventlog.projections import (
 from controlplane.eventlog.schema import projections as table
 from controlplane.model.alerts import Acknowledgement, AlertState
 from controlplane.model.events import Draft, Event
+from controlplane.model.notifications import Action, Shown
 from controlplane.model.payloads import (
     AcknowledgementWithdrawn,
     AdviceFailed,
@@ -45,6 +47,7 @@ from controlplane.model.payloads import (
     AlertResolved,
     AlertReturned,
     IncidentChanged,
+    NoteAdded,
     NotificationDeadLettered,
     NotificationDelivered,
     NotificationFailed,
@@ -65,6 +68,7 @@ from controlplane.model.payloads import (
     TelemetrySetAside,
 )
 from controlplane.model.recommendations import Status
+from controlplane.model.rules import Severity
 from controlplane.model.views import DeliveryState, KnownResource
 from tests.drafts import (
     BY_PAYLOAD,
@@ -123,7 +127,7 @@ def test_every_payload_has_a_strategy() -> None:
 
 def test_the_events_that_change_no_row() -> None:
     read = {payload for projection in PROJECTIONS for payload in projection.payloads}
-    assert set(PAYLOADS) - read == {TelemetrySetAside}
+    assert set(PAYLOADS) - read == {TelemetrySetAside, NoteAdded}
 
 
 def test_why_an_alert_has_no_recommendation_stands_until_it_has_one_or_ends() -> None:
@@ -428,6 +432,25 @@ def test_incremental_equals_rebuilt(batches: list[list[Draft]]) -> None:
         with EventLog.open(f"sqlite:///{Path(folder)}/b.db", projections=SMALL) as at_once:
             at_once.append([draft for batch in batches for draft in batch], recorded_at=START)
             assert stored(at_once) == incremental
+
+
+def test_what_is_shown_at_a_channel_is_what_was_told_last() -> None:
+    def sent(key: str, firing: int, reference: str = "C1/1.0") -> NotificationDelivered:
+        shown = Shown(
+            channel="slack",
+            dedup_key=key,
+            reference=reference,
+            action=Action.TRIGGER,
+            severity=Severity.CRITICAL,
+            firing=firing,
+        )
+        return NotificationDelivered(delivery="d1", channel="slack", attempts=1, seconds=0.1, shown=shown)
+
+    rows = fold_all(SHOWN, [sent("k1", 1), sent("k2", 5), SENT, sent("k1", 4), sent("k2", 6, "C1/2.0")])
+    assert {key: (row.reference, row.firing, row.position) for key, row in rows.items()} == {
+        "slack/k1": ("C1/1.0", 4, 4),
+        "slack/k2": ("C1/2.0", 6, 5),
+    }
 
 
 def test_the_newest_deliveries_stay(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from controlplane.model.payloads import (
     AcknowledgementWithdrawn,
     AlertAcknowledged,
     EventPayload,
+    NoteAdded,
     NotificationQueued,
     RecommendationApproved,
     RecommendationExecuted,
@@ -27,6 +28,9 @@ from controlplane.model.time import to_ms
 from controlplane.model.views import DeliveryState
 
 MAX_NOTE = 2_000
+NOTABLE = ("alert", "recommendation")
+"""What notes can be written on."""
+_NOTE = frozenset({NoteAdded.model_fields["type"].default})
 
 
 class ActionRefused(ControlplaneError):
@@ -70,8 +74,30 @@ class Operator:
         payload = AcknowledgementWithdrawn(alert=alert_id, actor=actor)
         return self._append(f"alert:{alert_id}", payload, actor, now, version)
 
+    def note(self, about: str, *, actor: str, text: str, now: datetime) -> Event | None:
+        """Write a note on `alert:<id>` or `recommendation:<id>`, also on one that is over.
+
+        None where it says what the newest note there says already, by the same actor. ActionRefused where nothing is
+        known of it, or where the note is empty or too long.
+        """
+        if not text.strip():
+            raise ActionRefused("the note is empty")
+        if len(text) > MAX_NOTE:
+            raise ActionRefused(f"the note is longer than {MAX_NOTE} characters")
+        version = self._version(about)
+        if not version or about.partition(":")[0] not in NOTABLE:
+            raise ActionRefused(f"there is no {about.replace(':', ' ', 1)}")
+        notes = self._log.read(stream=about, types=_NOTE, newest_first=True, limit=1)
+        payload = NoteAdded(about=about, text=text, actor=actor)
+        if any(event.payload == payload for event in notes):
+            return None
+        return self._append(about, payload, actor, now, version)
+
     def silence(self, new: Silence) -> Event | None:
-        """Mute alerts for a while; ActionRefused where it would mute everything, is over already, or says no reason."""
+        """Mute alerts for a while; None where it is there already.
+
+        ActionRefused where it would mute everything, is over already, or says no reason.
+        """
         if not new.reason.strip() or not new.author.strip():
             raise ActionRefused("say why: a silence without a reason and an author helps nobody who comes after")
         if max(len(new.reason), len(new.author)) > MAX_NOTE:
@@ -81,6 +107,8 @@ class Operator:
         if all(matcher.matches({}) for matcher in new.matchers):
             raise ActionRefused("the silence would mute every alert; name at least one label with its value")
         version = self._version(f"silence:{new.id}")
+        if self._log.row(SILENCES, new.id) is not None:
+            return None
         payload = SilenceCreated(silence=new)
         return self._append(f"silence:{new.id}", payload, new.author, new.created_at, version)
 

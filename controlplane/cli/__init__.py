@@ -61,6 +61,7 @@ for _command in (
     alerts.alerts,
     alerts.ack,
     alerts.unack,
+    alerts.note,
     silences.silence,
     notify.notify,
     recommendations.recommendations,

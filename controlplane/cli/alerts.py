@@ -113,6 +113,43 @@ def unack(*, alert: str, as_json: bool, config: Any) -> None:
         tell(f"acknowledgement of {chosen} withdrawn" if done else f"nobody has taken {chosen}")
 
 
+@click.command()
+@click.argument("target")
+@click.argument("text")
+@json_option
+@config_option
+def note(*, target: str, text: str, as_json: bool, config: Any) -> None:
+    """Write a note on an alert or a recommendation, for those who come after.
+
+    TARGET is its id, or enough of its beginning while it is active. The same note twice is one.
+    """
+    from controlplane.operator import ActionRefused, Operator
+
+    who = actor()
+    with event_log(config) as (log, _):
+        about = _notable(log, target)
+        try:
+            done = Operator(log).note(about, actor=who, text=text, now=datetime.now(UTC))
+        except ActionRefused as refused:
+            raise click.ClickException(str(refused)) from None
+    if as_json:
+        print_json({"about": about, "by": who, "changed": done is not None})
+    else:
+        tell(f"note on {about.replace(':', ' ', 1)}" if done else "the note is there already")
+
+
+def _notable(log: "EventLog", given: str) -> str:
+    """The stream of an alert or recommendation, also of one that is over where the id is whole."""
+    from controlplane.eventlog.projections import ALERTS, RECOMMENDATIONS
+
+    streams = {name: f"alert:{name}" for name in log.rows(ALERTS)}
+    streams |= {name: f"recommendation:{name}" for name in log.rows(RECOMMENDATIONS)}
+    if given not in streams and next(log.read(stream=f"alert:{given}", limit=1), None) is not None:
+        return f"alert:{given}"
+    known = "see `controlplane alerts` and `controlplane recommendations --all`"
+    return streams[pick(given, streams, "alert or recommendation", known)]
+
+
 def _active(log: "EventLog", given: str) -> str:
     from controlplane.eventlog.projections import ALERTS
 

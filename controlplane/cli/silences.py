@@ -19,8 +19,6 @@ from controlplane.cli.output import (
 from controlplane.cli.stores import event_log
 
 if TYPE_CHECKING:
-    from controlplane.eventlog.log import EventLog
-    from controlplane.model.alerts import Alert
     from controlplane.model.silences import Silence
 
 _SHOWN = 12
@@ -56,10 +54,10 @@ def add(
     Matchers see what routes see (docs/notifications.md). What would be muted now is shown; the end of what was told is
     told in any case.
     """
-    from controlplane.model.labels import short_hash
     from controlplane.model.matchers import Matcher
     from controlplane.model.silences import Silence
     from controlplane.operator import ActionRefused, Operator
+    from controlplane.silencing import firing, named
 
     now, who = datetime.now(UTC), actor()
     try:
@@ -68,7 +66,7 @@ def add(
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     new = Silence(
-        id=short_hash("silence", who, now.isoformat(), *(str(one) for one in wanted)),
+        id=named(wanted, who, now),
         kind="maintenance" if maintenance else "silence",
         matchers=wanted,
         starts_at=begin,
@@ -78,7 +76,7 @@ def add(
         created_at=now,
     )
     with event_log(config) as (log, _):
-        muted = _matching(log, new)
+        muted = firing(log).matching(new.matchers)
         if not dry_run:
             try:
                 Operator(log).silence(new)
@@ -104,11 +102,13 @@ def add(
 def list_(*, everything: bool, as_json: bool, config: Any) -> None:
     """Silences that hold or will hold, those that end first coming first."""
     from controlplane.eventlog.projections import SILENCES
+    from controlplane.silencing import firing
 
     now = datetime.now(UTC)
     with event_log(config) as (log, _):
         found = [one for one in log.rows(SILENCES).values() if everything or one.ends_at > now]
-        matching = {one.id: len(_matching(log, one)) for one in found}
+        alerts = firing(log)
+        matching = {one.id: len(alerts.matching(one.matchers)) for one in found}
     found.sort(key=lambda one: (one.ends_at, one.id))
     if as_json:
         print_json([_document(one) | {"matches_now": matching[one.id]} for one in found])
@@ -152,24 +152,6 @@ def end(*, name: str, as_json: bool, config: Any) -> None:
         print_json({"silence": chosen, "changed": done is not None})
     else:
         tell(f"silence {chosen} ended" if done else f"silence {chosen} is over already")
-
-
-def _matching(log: "EventLog", one: "Silence") -> list["Alert"]:
-    """The alerts that fire now and that it matches, worst first."""
-    from controlplane.eventlog.projections import ALERTS, RESOURCES
-    from controlplane.model.alerts import AlertState
-    from controlplane.model.matchers import all_match
-    from controlplane.model.resources import Inventory
-    from controlplane.notify.incident import badness
-    from controlplane.notify.labels import Places, labels_of
-
-    places = Places(Inventory(resources=tuple(row.resource for row in log.rows(RESOURCES).values())))
-    found = [
-        alert
-        for alert in log.rows(ALERTS).values()
-        if alert.state is not AlertState.PENDING and all_match(one.matchers, labels_of(alert, places))
-    ]
-    return sorted(found, key=badness)
 
 
 def _document(one: "Silence") -> dict[str, Any]:

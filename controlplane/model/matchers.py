@@ -55,6 +55,33 @@ class Matcher(Model):
         return f'{self.label}{self.operator}"{escaped}"'
 
 
+_ONE = re.compile(r'([^\s=!~",{}]+\s*(?:=~|!~|!=|=)\s*(?:"(?:[^"\\]|\\.)*"|[^\s,"]*))(?:\s*,\s*|\s+|$)', re.S)
+
+
+def parse_matchers(line: str) -> tuple[Matcher, ...]:
+    """Matchers in a line, apart by blanks or commas, as `{host=~"kafka-.*", zone!="b"}`; ValueError says what is wrong.
+
+    A value with a blank or a comma has to be quoted.
+    """
+    text = line.strip()
+    if text.startswith("{"):
+        if not text.endswith("}"):
+            raise ValueError("a brace is open; close it with }")
+        text = text[1:-1]
+    text = text.strip()
+    found = []
+    position = 0
+    while position < len(text):
+        part = _ONE.match(text, position)
+        if part is None:
+            raise ValueError(f"{text[position:][:100]!r} is not a matcher; write one such as {_EXAMPLE}")
+        found.append(Matcher.parse(part[1]))
+        position = part.end()
+    if not found:
+        raise ValueError(f"no matcher yet; write one such as {_EXAMPLE}")
+    return tuple(found)
+
+
 @lru_cache(maxsize=1_000)
 def _pattern(text: str) -> re.Pattern[str]:
     return re.compile(text)

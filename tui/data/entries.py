@@ -46,6 +46,7 @@ _TOLD: tuple[type[Model], ...] = (
     p.NotificationSuppressed,
 )
 _PEOPLE: tuple[type[Model], ...] = (p.AlertAcknowledged, p.AcknowledgementWithdrawn, *_DECISIONS)
+_NOTES: tuple[type[Model], ...] = (p.NoteAdded,)
 _SILENCES: tuple[type[Model], ...] = (p.SilenceCreated, p.SilenceEnded)
 _HEALTH: tuple[type[Model], ...] = (
     p.SourceFailed,
@@ -61,9 +62,9 @@ def _types(models: Iterable[type[Model]]) -> frozenset[str]:
     return frozenset(model.model_fields["type"].default for model in models)
 
 
-TIMELINE = _types((*_ALERTS, *_ADVICE, *_TOLD, *_PEOPLE, *_SILENCES, *_HEALTH))
+TIMELINE = _types((*_ALERTS, *_ADVICE, *_TOLD, *_PEOPLE, *_NOTES, *_SILENCES, *_HEALTH))
 """Types of the events that the timeline shows."""
-AUDIT = _types((*_PEOPLE, *_SILENCES, p.RuleSetActivated, p.TelemetrySetAside, p.NotificationDeadLettered))
+AUDIT = _types((*_PEOPLE, *_NOTES, *_SILENCES, p.RuleSetActivated, p.TelemetrySetAside, p.NotificationDeadLettered))
 """Types of what people did, and of what somebody has to know who asks later."""
 
 _NAMED: dict[type[Model], str] = {
@@ -113,6 +114,8 @@ def _tell(event: Event, names: Names) -> Entry | None:
         taken = kind is p.AlertAcknowledged
         said = payload.acknowledgement.note if taken else ""
         return _entry(event, "ACK" if taken else "UNDO ACK", said, names, alert=payload.alert)
+    if kind in _NOTES:
+        return _note(event, names)
     if kind in _ADVICE or kind in _DECISIONS:
         return _advised(event, names)
     if kind in _SILENCES:
@@ -170,18 +173,22 @@ def _advised(event: Event, names: Names) -> Entry:
         if known is None:
             return _entry(event, what, said, names, subject=payload.recommendation, advice=payload.recommendation)
         found = known
+    return _entry(event, what, said, names, **_of(found), serious=isinstance(payload, p.RecommendationIneffective))
+
+
+def _of(found: Recommendation) -> dict[str, str]:
     subject = f"{found.proposal.kind.replace('_', ' ')} {found.proposal.target}"
-    return _entry(
-        event,
-        what,
-        said,
-        names,
-        alert=found.alert,
-        subject=subject,
-        platform=found.platform,
-        advice=found.id,
-        serious=isinstance(payload, p.RecommendationIneffective),
-    )
+    return {"alert": found.alert, "subject": subject, "platform": found.platform, "advice": found.id}
+
+
+def _note(event: Event, names: Names) -> Entry:
+    payload: Any = event.payload
+    kind, _, name = payload.about.partition(":")
+    if kind == "alert":
+        return _entry(event, "NOTE", payload.text, names, alert=name)
+    known = names.advice.get(name)
+    about = {"subject": name, "advice": name} if known is None else _of(known)
+    return _entry(event, "NOTE", payload.text, names, **about)
 
 
 def _silence(event: Event, names: Names) -> Entry:

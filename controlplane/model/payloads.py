@@ -330,6 +330,58 @@ class NoteAdded(Model):
     actor: str
 
 
+Provider = Literal["pagerduty", "slack"]
+"""Where pages are answered besides here."""
+Answered = Literal["acknowledged", "unacknowledged", "resolved", "reopened", "silenced"]
+"""How."""
+
+
+class PageAnswered(Model):
+    """Somebody answered a page where it was told: at the pager, or with a button of a message."""
+
+    type: Literal["page_answered.v1"] = "page_answered.v1"
+    incident: str
+    dedup_key: str
+    """Of the page."""
+    provider: Provider
+    answer: Answered
+    actor: str
+    answered_at: Instant
+    """By the provider's clock, not later than when it was taken in."""
+
+
+# on call
+
+
+class OnCallChanged(Model):
+    """Who is on call in a schedule, or until when, isn't as it was."""
+
+    type: Literal["on_call_changed.v1"] = "on_call_changed.v1"
+    schedule: str
+    people: tuple[str, ...]
+    """None = a gap: nobody is."""
+    since: Instant
+    until: Instant | None
+
+
+class EscalationPaused(Model):
+    """Somebody holds back the next level of an incident for a while; a new page of it isn't held back."""
+
+    type: Literal["escalation_paused.v1"] = "escalation_paused.v1"
+    incident: str
+    page: int
+    until: Instant
+    actor: str
+
+
+class EscalationResumed(Model):
+    """Somebody ended a pause before its time."""
+
+    type: Literal["escalation_resumed.v1"] = "escalation_resumed.v1"
+    incident: str
+    actor: str
+
+
 # notifications
 
 
@@ -460,6 +512,10 @@ EventPayload = Annotated[
     | SilenceEnded
     | AcknowledgementWithdrawn
     | NoteAdded
+    | PageAnswered
+    | OnCallChanged
+    | EscalationPaused
+    | EscalationResumed
     | IncidentChanged
     | NotificationQueued
     | NotificationSuppressed

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
+from controlplane.eventlog.advised import TOLD, advised_key, fold_advised
 from controlplane.eventlog.counts import COUNTED, activity_key, fold_activity
 from controlplane.eventlog.folds import (
     alert_key,
@@ -32,10 +33,12 @@ from controlplane.eventlog.folds import (
     silence_key,
     unadvised_key,
 )
+from controlplane.eventlog.folds_oncall import fold_on_call, fold_pause, pause_key
 from controlplane.model.alerts import Alert
 from controlplane.model.base import Model
 from controlplane.model.events import Event
 from controlplane.model.notifications import Delivery, Incident, Shown
+from controlplane.model.oncall import OnCall, Pause
 from controlplane.model.payloads import (
     AcknowledgementWithdrawn,
     AdviceFailed,
@@ -47,12 +50,15 @@ from controlplane.model.payloads import (
     AlertPending,
     AlertResolved,
     AlertReturned,
+    EscalationPaused,
+    EscalationResumed,
     IncidentChanged,
     NotificationDeadLettered,
     NotificationDelivered,
     NotificationFailed,
     NotificationQueued,
     NotificationSuppressed,
+    OnCallChanged,
     RecommendationApproved,
     RecommendationExecuted,
     RecommendationExpired,
@@ -78,7 +84,7 @@ from controlplane.model.payloads import (
 )
 from controlplane.model.recommendations import Recommendation
 from controlplane.model.silences import Silence
-from controlplane.model.views import Activity, DeliveryRecord, KnownResource, RuleHealth, SourceHealth, Unadvised
+from controlplane.model.views import Activity, AdviceTold, DeliveryRecord, KnownResource, RuleHealth, SourceHealth, Unadvised
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -186,8 +192,14 @@ RESOURCES = Projection(
 SILENCES = Projection("silences", 1, Silence, (SilenceCreated, SilenceEnded), silence_key, fold_silence)
 """Every silence by id, also those that are over."""
 
-INCIDENTS = Projection("incidents", 3, Incident, (IncidentChanged,), lambda payload: payload.incident.id, fold_incident)
+INCIDENTS = Projection("incidents", 4, Incident, (IncidentChanged,), lambda payload: payload.incident.id, fold_incident)
 """Incidents by id, open ones and those whose alerts may turn out to flap."""
+
+ON_CALL = Projection("on_call", 1, OnCall, (OnCallChanged,), lambda payload: payload.schedule, fold_on_call)
+"""Who is on call, by schedule."""
+
+PAUSES = Projection("pauses", 1, Pause, (EscalationPaused, EscalationResumed, IncidentChanged), pause_key, fold_pause)
+"""Pauses of escalations that nobody ended, by incident id."""
 
 OUTBOX = Projection("outbox", 2, Delivery, _DELIVERY_EVENTS, delivery_key, fold_outbox)
 """Deliveries by id that are still to be sent."""
@@ -216,6 +228,9 @@ SHOWN = Projection(
 )
 """The 1,000 messages told last that later ones of their page edit, by `channel/dedup_key`."""
 
+ADVISED = Projection("advised", 1, AdviceTold, TOLD, advised_key, fold_advised)
+"""Recommendations that somebody was told of, by id, until the end of it was told as well."""
+
 RULES = Projection(
     "rules",
     1,
@@ -243,8 +258,11 @@ PROJECTIONS: tuple[Projection[Any], ...] = (
     RESOURCES,
     SILENCES,
     INCIDENTS,
+    ON_CALL,
+    PAUSES,
     OUTBOX,
     DELIVERIES,
+    ADVISED,
     SHOWN,
     RULES,
     TICK,

@@ -5,6 +5,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from controlplane.model.base import Model
+from controlplane.model.oncall import Progress
 from controlplane.model.rules import Severity
 from controlplane.model.time import Instant
 
@@ -196,5 +197,13 @@ class Incident(Model):
     """Channels told in this episode; each of them is told of the end."""
     quiet: tuple[str, ...] = ()
     """Why alerts of it weren't told when it was last looked at."""
+    escalation: Progress | None = None
+    """How far it has escalated; None where its route doesn't, or nothing of it is told."""
+    taken: tuple[str, ...] = ()
+    """Who acknowledged it, as long as every alert of it that was told and still fires is acknowledged."""
+    answered: tuple[str, ...] = ()
+    """Channels that were told of an acknowledgement under this page."""
+    postponed: tuple[str, ...] = ()
+    """Channels that weren't told in the quiet hours of a person."""
     flaps: tuple[Flap, ...] = ()
     """Alerts that ended within the last three hours, firing again or not; what changed last comes last."""

@@ -1,5 +1,6 @@
 """What people decide about alerts and recommendations, written as events through the same door as everything else."""
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from controlplane.eventlog.errors import ConcurrencyError
@@ -15,6 +16,7 @@ from controlplane.model.payloads import (
     EventPayload,
     NoteAdded,
     NotificationQueued,
+    PageAnswered,
     RecommendationApproved,
     RecommendationExecuted,
     RecommendationRejected,
@@ -35,6 +37,11 @@ _NOTE = frozenset({NoteAdded.model_fields["type"].default})
 
 class ActionRefused(ControlplaneError):
     """An action that no longer fits what it was meant for, or never could be done; nothing was changed."""
+
+
+def page_stream(dedup_key: str) -> str:
+    """The stream of the answers to a page."""
+    return f"page:{dedup_key}"
 
 
 class Operator:
@@ -92,6 +99,34 @@ class Operator:
         if any(event.payload == payload for event in notes):
             return None
         return self._append(about, payload, actor, now, version)
+
+    def answered(
+        self,
+        record: PageAnswered,
+        changes: Iterable[AlertAcknowledged | AcknowledgementWithdrawn],
+        *,
+        expected: Mapping[str, int],
+        now: datetime,
+    ) -> list[Event]:
+        """Take in how a page was answered elsewhere, with what that changes for its alerts, all at once or not at all.
+
+        The same answer again adds nothing. ConcurrencyError where a stream isn't at its `expected` version any more.
+        """
+        drafts = [
+            Draft(
+                stream=stream,
+                key=f"{record.provider}/{record.event}",
+                payload=payload,
+                occurred_at=record.answered_at,
+                actor=record.actor,
+                correlation="operator",
+            )
+            for stream, payload in (
+                (page_stream(record.dedup_key), record),
+                *((f"alert:{change.alert}", change) for change in changes),
+            )
+        ]
+        return self._log.append(drafts, recorded_at=now, expected=expected)
 
     def silence(self, new: Silence) -> Event | None:
         """Mute alerts for a while; None where it is there already.

@@ -23,6 +23,7 @@ from controlplane.model.payloads import (
     AlertPending,
     AlertResolved,
     AlertReturned,
+    DigestQueued,
     EscalationPaused,
     EscalationResumed,
     EventPayload,
@@ -287,6 +288,7 @@ BY_PAYLOAD: dict[type[Any], st.SearchStrategy[Any]] = {
         incident=_ids,
         dedup_key=_ids,
         provider=st.sampled_from(["pagerduty", "slack"]),
+        event=_ids,
         answer=st.sampled_from(["acknowledged", "unacknowledged", "resolved", "reopened", "silenced"]),
         actor=_text,
         answered_at=_instants,
@@ -305,7 +307,7 @@ BY_PAYLOAD: dict[type[Any], st.SearchStrategy[Any]] = {
     EscalationResumed: st.builds(EscalationResumed, incident=_ids, actor=_text),
     SilenceWarned: st.builds(SilenceWarned, silence=_ids, matches=_counts, channels=st.tuples(_text)),
     DigestQueued: st.builds(
-        DigestQueued, day=st.dates(), start=_instants, end=_instants, channels=st.tuples(_text), reason=_text
+        DigestQueued, day=_text, start=_instants, end=_instants, channels=st.tuples(_text), reason=_text
     ),
     IncidentChanged: st.builds(
         IncidentChanged, incident=st.builds(incident, _ids, st.sampled_from([(), ("a1",), ("a1", "a2")]))

@@ -344,6 +344,8 @@ class PageAnswered(Model):
     dedup_key: str
     """Of the page."""
     provider: Provider
+    event: str
+    """Names the answer at its provider: the same one told twice has the same."""
     answer: Answered
     actor: str
     answered_at: Instant
@@ -405,6 +407,29 @@ class SilenceEnded(Model):
     type: Literal["silence_ended.v1"] = "silence_ended.v1"
     silence: str
     actor: str
+
+
+class SilenceWarned(Model):
+    """Somebody was told that a silence ends soon while it still mutes alerts that fire."""
+
+    type: Literal["silence_warned.v1"] = "silence_warned.v1"
+    silence: str
+    matches: int
+    """Alerts that would be told if it ended now."""
+    channels: tuple[str, ...]
+
+
+class DigestQueued(Model):
+    """The digest of a local day was queued, or left out for a reason."""
+
+    type: Literal["digest_queued.v1"] = "digest_queued.v1"
+    day: str
+    """ISO, by the clock of the place whose time it is sent by."""
+    start: Instant
+    end: Instant
+    channels: tuple[str, ...] = ()
+    reason: str = ""
+    """Why it was left out."""
 
 
 class NotificationQueued(Model):
@@ -510,6 +535,7 @@ EventPayload = Annotated[
     | AlertAcknowledged
     | SilenceCreated
     | SilenceEnded
+    | SilenceWarned
     | AcknowledgementWithdrawn
     | NoteAdded
     | PageAnswered
@@ -517,6 +543,7 @@ EventPayload = Annotated[
     | EscalationPaused
     | EscalationResumed
     | IncidentChanged
+    | DigestQueued
     | NotificationQueued
     | NotificationSuppressed
     | NotificationDelivered

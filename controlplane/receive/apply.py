@@ -37,9 +37,7 @@ class Known:
     withdrawn: Mapping[str, datetime] = field(default_factory=dict)
     """Alert → when it was last given back in this episode, where nobody has it since."""
     answers: Sequence[PageAnswered] = ()
-    """Earlier answers to the same page."""
-    repeated: bool = False
-    """Whether the very same answer was taken in already."""
+    """Those to the same page that were taken in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +68,11 @@ def decide(answer: Answer, known: Known, now: datetime) -> Decided:
     incident = known.incident
     if incident is None:
         return Decided("This page is over: nothing of it fires any more.")
-    if known.repeated:
+    same = [one for one in known.answers if one.provider == answer.provider]
+    if any(one.event == answer.event for one in same):
         return Decided("This was taken in already.")
     at = min(answer.at, now)
-    if any(one.provider == answer.provider and one.answered_at > at for one in known.answers):
+    if any(one.answered_at > at for one in same):
         return Decided("Something newer was said about this page already.")
     if answer.what in {"acknowledged", "resolved"} and not answer.person:
         return Decided("Nobody in particular took it.")
@@ -81,6 +80,7 @@ def decide(answer: Answer, known: Known, now: datetime) -> Decided:
         incident=incident.id,
         dedup_key=answer.dedup_key,
         provider=answer.provider,
+        event=answer.event,
         answer=answer.what,
         actor=answer.actor,
         answered_at=at,

@@ -42,6 +42,7 @@ from controlplane.model.payloads import (
     SamplesIngested,
     SilenceCreated,
     SilenceEnded,
+    SilenceWarned,
     SourceFailed,
     SourceRecovered,
     TickCompleted,
@@ -238,6 +239,8 @@ def fold_silence(row: Silence | None, event: Event) -> Silence | None:
         case SilenceEnded(actor=actor):
             ends = max(event.occurred_at, row.starts_at) if row else event.occurred_at
             return row and row.model_copy(update={"ends_at": min(row.ends_at, ends), "ended_by": actor})
+        case SilenceWarned():
+            return row and row.model_copy(update={"warned_at": event.occurred_at})
     return row
 
 

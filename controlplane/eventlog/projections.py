@@ -78,13 +78,22 @@ from controlplane.model.payloads import (
     SamplesIngested,
     SilenceCreated,
     SilenceEnded,
+    SilenceWarned,
     SourceFailed,
     SourceRecovered,
     TickCompleted,
 )
 from controlplane.model.recommendations import Recommendation
 from controlplane.model.silences import Silence
-from controlplane.model.views import Activity, AdviceTold, DeliveryRecord, KnownResource, RuleHealth, SourceHealth, Unadvised
+from controlplane.model.views import (
+    Activity,
+    AdviceTold,
+    DeliveryRecord,
+    KnownResource,
+    RuleHealth,
+    SourceHealth,
+    Unadvised,
+)
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -189,7 +198,7 @@ RESOURCES = Projection(
 )
 """Resources by `platform/id`, each with the inventory that last told of it."""
 
-SILENCES = Projection("silences", 1, Silence, (SilenceCreated, SilenceEnded), silence_key, fold_silence)
+SILENCES = Projection("silences", 2, Silence, (SilenceCreated, SilenceEnded, SilenceWarned), silence_key, fold_silence)
 """Every silence by id, also those that are over."""
 
 INCIDENTS = Projection("incidents", 4, Incident, (IncidentChanged,), lambda payload: payload.incident.id, fold_incident)

@@ -5,6 +5,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from controlplane.model.base import Model
+from controlplane.model.digest import Digest
 from controlplane.model.oncall import Progress
 from controlplane.model.rules import Severity
 from controlplane.model.time import Instant
@@ -19,11 +20,24 @@ class Action(StrEnum):
 
 
 class Subject(StrEnum):
-    """What a message is about: the platforms, the control plane itself, or nothing (a test of the channel)."""
+    """What a message is about; what routes know as `kind`, but for silence and test."""
 
     ALERT = "alert"
     SELF = "self-monitoring"
+    """The control plane itself."""
+    RECOMMENDATION = "recommendation"
+    FAILOVER = "failover"
+    """A recommendation to fail over."""
+    DIGEST = "digest"
+    SILENCE = "silence"
+    """A silence that is about to end."""
     TEST = "test"
+    """Nothing: a test of the channel."""
+
+    @property
+    def once(self) -> bool:
+        """Whether it says something that has no end, so that a pager has to close it at once."""
+        return self in {Subject.DIGEST, Subject.SILENCE, Subject.TEST}
 
 
 class Member(Model):
@@ -110,6 +124,8 @@ class Message(Model):
     runbook: str | None = None
     """Name of the runbook, or its URL where the settings say where runbooks are."""
     environment: str = ""
+    digest: Digest | None = None
+    """The day, where that is the subject."""
 
 
 class Delivery(Model):

@@ -1,5 +1,6 @@
 """Silences: who mutes which alerts for how long, and why. A maintenance window is a silence that is planned."""
 
+from datetime import timedelta
 from typing import Literal
 
 from pydantic import Field
@@ -7,6 +8,8 @@ from pydantic import Field
 from controlplane.model.base import Model
 from controlplane.model.matchers import MatcherField
 from controlplane.model.time import Instant
+
+WARNING = timedelta(hours=1)
 
 
 class Silence(Model):
@@ -22,7 +25,14 @@ class Silence(Model):
     created_at: Instant
     ended_by: str | None = None
     """Who ended it before its time."""
+    warned_at: Instant | None = None
+    """When somebody was told that it ends soon while it still mutes."""
 
     def active(self, at: Instant) -> bool:
         """Whether it mutes at an instant."""
         return self.starts_at <= at < self.ends_at
+
+    @property
+    def warns_at(self) -> Instant:
+        """From when on its end is near: an hour before it, or a quarter of its length where that is less."""
+        return self.ends_at - min(WARNING, (self.ends_at - self.starts_at) / 4)

@@ -5,7 +5,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from controlplane.model.base import Model
-from controlplane.model.notifications import Action
+from controlplane.model.notifications import Action, Message
 from controlplane.model.resources import Resource
 from controlplane.model.rules import Severity
 from controlplane.model.time import Instant
@@ -106,6 +106,18 @@ class Unadvised(Model):
     """Rule id → why it gives none."""
     at: Instant
     """When the last of them was found."""
+
+
+class AdviceTold(Model):
+    """A recommendation that somebody was told of, until they were told what became of it."""
+
+    recommendation: str
+    version: int
+    channels: tuple[str, ...]
+    message: Message
+    """The last one, without its alert."""
+    owed: bool = False
+    """Whether it changed since while nobody was to be told."""
 
 
 LATENCY = (0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)

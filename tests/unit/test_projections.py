@@ -45,8 +45,8 @@ from controlplane.model.payloads import (
     AlertNoData,
     AlertPending,
     AlertResolved,
-    DigestQueued,
     AlertReturned,
+    DigestQueued,
     IncidentChanged,
     NoteAdded,
     NotificationDeadLettered,
@@ -129,7 +129,7 @@ def test_every_payload_has_a_strategy() -> None:
 
 def test_the_events_that_change_no_row() -> None:
     read = {payload for projection in PROJECTIONS for payload in projection.payloads}
-    assert set(PAYLOADS) - read == {TelemetrySetAside, NoteAdded, PageAnswered}
+    assert set(PAYLOADS) - read == {TelemetrySetAside, NoteAdded, PageAnswered, DigestQueued}
 
 
 def test_why_an_alert_has_no_recommendation_stands_until_it_has_one_or_ends() -> None:

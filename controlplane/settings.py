@@ -12,6 +12,7 @@ from controlplane.listening import Receive
 from controlplane.listening import Serve as Serve
 from controlplane.listening import host_and_port as host_and_port
 from controlplane.model.base import Model, RuleId
+from controlplane.model.digest import DailyDigest
 from controlplane.model.rate import RateField
 from controlplane.model.routes import Inhibition, Route, Times
 from controlplane.model.time import Duration
@@ -183,6 +184,8 @@ class Notify(Model):
     timeout: Duration = timedelta(seconds=15)
     max_age: Duration = timedelta(hours=6)
     """A delivery that failed for this long is given up and dead-lettered."""
+    digest: DailyDigest | None = None
+    """Absent = there is none."""
     runbooks: str | None = None
     """URL of the folder that holds the runbooks; a message then links to `<runbooks>/<runbook>`."""
 

@@ -1,12 +1,14 @@
 """The daily digest: what a day was like for those who are paged, and what there is to decide."""
 
 from datetime import timedelta
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, field_validator
 
 from controlplane.model.base import Model
 from controlplane.model.money import Money
+from controlplane.model.oncall import zone
+from controlplane.model.routes import Clock
 from controlplane.model.rules import Severity
 from controlplane.model.time import Duration, Instant
 
@@ -219,3 +221,18 @@ class Digest(Model):
         """Whether nothing is to be told or done."""
         worth = (self.open, self.noisy, self.advised, self.decided, self.muted, self.down, self.dead)
         return not self.pages.count and not any(worth)
+
+
+class DailyDigest(Model):
+    """When the digest is sent: once for each local day, to the routes that name `kind="digest"`."""
+
+    at: Clock
+    """Time of the day; where the clock jumps over it, when it jumps."""
+    location: Annotated[str, AfterValidator(zone)] = "UTC"
+
+    @field_validator("at")
+    @classmethod
+    def _within(cls, at: int) -> int:
+        if at >= 1440:
+            raise ValueError('write "00:00" for midnight')
+        return at

@@ -39,7 +39,7 @@ def zone(name: str) -> str:
     """The name of a time zone that there is; ValueError otherwise."""
     try:
         ZoneInfo(name)
-    except (OSError, ValueError):
+    except (OSError, ValueError, KeyError):
         raise ValueError(f"{name!r} is no time zone; write one such as Europe/Berlin") from None
     return name
 

@@ -151,7 +151,7 @@ class Times(Model):
     def _known(cls, name: str) -> str:
         try:
             ZoneInfo(name)
-        except (OSError, ValueError):
+        except (OSError, ValueError, KeyError):
             raise ValueError(f"{name!r} is no time zone; write one such as Europe/Berlin") from None
         return name
 

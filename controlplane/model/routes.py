@@ -17,6 +17,8 @@ GROUP_WAIT = timedelta(seconds=30)
 GROUP_INTERVAL = timedelta(minutes=5)
 REPEAT_INTERVAL = timedelta(hours=4)
 """Alertmanager's times, for the root of the tree."""
+ASKED = frozenset({"recommendation", "failover", "digest"})
+"""Kinds that go only to routes that name them, so that nobody who is told of alerts is told twice."""
 Positive = Annotated[Duration, Field(gt=timedelta(0))]
 
 
@@ -237,8 +239,24 @@ class Tree:
         return node
 
     def of(self, labels: Mapping[str, str]) -> list[Node]:
-        """The nodes at which an alert with these labels ends up: the deepest that match."""
+        """The nodes at which an alert with these labels ends up: the deepest that match.
+
+        What is of a kind in ASKED passes over routes that neither name its kind nor lead to one that does; there may be
+        none.
+        """
+        if labels.get("kind") in ASKED:
+            return self._asked(self._root, labels, named=False)
         return self._down(self._root, labels)
+
+    def _asked(self, node: Node, labels: Mapping[str, str], *, named: bool) -> list[Node]:
+        found: list[Node] = []
+        for route, child in self._children[node.key]:
+            if all_match(route.match, labels):
+                there = self._asked(child, labels, named=named or names_kind(route, labels))
+                found += there
+                if there and not route.continue_:
+                    break
+        return found or ([node] if named else [])
 
     def _down(self, node: Node, labels: Mapping[str, str]) -> list[Node]:
         found: list[Node] = []
@@ -262,15 +280,31 @@ class Tree:
     def explain(self, labels: Mapping[str, str]) -> Iterator[tuple[str, int]]:
         """What `of` does with these labels, in words, each with its depth."""
         yield "the root matches everything", 0
-        yield from self._explained(self._root, labels, 1)
+        yield from self._explained(self._root, labels, 1, named=labels.get("kind") not in ASKED)
+        if not self.of(labels):
+            yield f'no route that names kind="{labels["kind"]}" matches: nobody is told', 0
 
-    def _explained(self, node: Node, labels: Mapping[str, str], depth: int) -> Iterator[tuple[str, int]]:
+    def _explained(
+        self, node: Node, labels: Mapping[str, str], depth: int, *, named: bool
+    ) -> Iterator[tuple[str, int]]:
         for route, child in self._children[node.key]:
             failed = next((matcher for matcher in route.match if not matcher.matches(labels)), None)
             if failed is not None:
                 yield f"route {child.path} doesn't match: {failed} with {labels.get(failed.label, '')!r}", depth
                 continue
+            here = named or names_kind(route, labels)
+            if not here and not self._asked(child, labels, named=False):
+                yield f'route {child.path} is passed over: nothing in it names kind="{labels["kind"]}"', depth
+                continue
             yield f"route {child.path} matches", depth
-            yield from self._explained(child, labels, depth + 1)
+            yield from self._explained(child, labels, depth + 1, named=here)
             if not route.continue_:
                 return
+
+
+def names_kind(route: Route, labels: Mapping[str, str]) -> bool:
+    """Whether a matcher of the route itself asks for the kind by its name."""
+    return any(
+        matcher.label == "kind" and matcher.operator in ("=", "=~") and matcher.value and matcher.matches(labels)
+        for matcher in route.match
+    )

@@ -2,8 +2,9 @@
 
 import ipaddress
 import re
+from typing import Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from controlplane.model.base import Model
 from controlplane.secret import Secret
@@ -55,6 +56,20 @@ class Receive(Model):
         if address is not None:
             host_and_port(address)
         return address
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if self.address is not None and self.pagerduty is None and self.slack is None:
+            raise ValueError("address says where to listen, but there is nothing to receive; add pagerduty or slack")
+        return self
+
+    @property
+    def endpoints(self) -> dict[str, Secret | None]:
+        """Name of each endpoint that there may be → its secret; None = it isn't there."""
+        return {
+            "pagerduty": None if self.pagerduty is None else self.pagerduty.secret,
+            "slack": None if self.slack is None else self.slack.signing_secret,
+        }
 
     @property
     def buttons(self) -> bool:

@@ -35,6 +35,9 @@ class Secret(Model):
             return value
         assert self.file is not None
         try:
-            return self.file.expanduser().read_text(encoding="utf-8").strip()
+            value = self.file.expanduser().read_text(encoding="utf-8").strip()
         except OSError as error:
             raise MissingSecret(f"secret file {self.file} can't be read: {error.strerror}") from None
+        if not value:
+            raise MissingSecret(f"secret file {self.file} is empty; put the secret into it")
+        return value

@@ -1,4 +1,4 @@
-"""Dagster and the metrics as services of their own: code server, daemon, pages, serve; ended together."""
+"""Dagster and what listens as services of their own: code server, daemon, pages, serve, receive; ended together."""
 
 import ctypes
 import os
@@ -92,6 +92,7 @@ class Services:
         self._config = config
         self._port = port
         self._serve = None if settings.serve.address is None else host_and_port(settings.serve.address)
+        self._receive = None if settings.receive.address is None else host_and_port(settings.receive.address)
         self._root = settings.home.absolute() / "dagster"
         self.logs = settings.home.absolute() / "logs"
         self._lock = FileLock(self._root / "up.lock")
@@ -137,9 +138,10 @@ class Services:
     def _start_all(self) -> None:
         if _listening("127.0.0.1", self._port):
             raise ServiceFailed(f"port {self._port} is taken; choose another one with --port")
-        if self._serve is not None and _listening(*self._serve):
-            host, port = self._serve
-            raise ServiceFailed(f"port {port} of {host} is taken; choose another one with serve.address")
+        for name, address in (("serve", self._serve), ("receive", self._receive)):
+            if address is not None and _listening(*address):
+                host, port = address
+                raise ServiceFailed(f"port {port} of {host} is taken; choose another one with {name}.address")
         (self._root / "dagster.yaml").write_text(yaml.safe_dump(INSTANCE), encoding="utf-8")
         code = _free_port()
         server = {"host": "127.0.0.1", "port": code, "location_name": "controlplane"}
@@ -152,9 +154,10 @@ class Services:
         pages = ["-m", "dagster_webserver", "-h", "127.0.0.1", "-p", str(self._port), "-w", str(workspace)]
         self._start("webserver", pages)
         self._start("deliver", ["-c", _PROGRAM, "deliver", "--follow"])
-        if self._serve is not None:
-            self._start("serve", ["-c", _PROGRAM, "serve"])
-            self._await("serve", *self._serve)
+        for name, address in (("serve", self._serve), ("receive", self._receive)):
+            if address is not None:
+                self._start(name, ["-c", _PROGRAM, name])
+                self._await(name, *address)
         self._await("webserver", "127.0.0.1", self._port)
 
     def _start(self, name: str, arguments: Sequence[str]) -> None:

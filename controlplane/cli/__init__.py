@@ -56,6 +56,7 @@ for _command in (
     services.tick,
     services.deliver,
     services.serve,
+    services.receive,
     services.up,
     terminal.tui,
     alerts.alerts,

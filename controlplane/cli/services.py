@@ -1,4 +1,4 @@
-"""`controlplane tick`, `deliver`, `serve` and `up`: do the work once, or keep doing it."""
+"""`controlplane tick`, `deliver`, `serve`, `receive` and `up`: do the work once, or keep doing it."""
 
 import sys
 import threading
@@ -17,7 +17,9 @@ from controlplane.model.units import many
 _AGAIN_SECONDS = 5.0
 
 if TYPE_CHECKING:
+    from controlplane.monitor.server import MonitorServer
     from controlplane.notify.outbox import DeliveryReport
+    from controlplane.receive.server import ReceiveServer
     from controlplane.settings import Settings
     from controlplane.tick import TickReport
 
@@ -159,32 +161,65 @@ def _told(sent: "DeliveryReport") -> None:
 def serve(*, address: str | None, config: Any) -> None:
     """Serve /metrics for Prometheus and /healthz for probes, until interrupted."""
     from controlplane import bootstrap
-    from controlplane.services import orderly_end
-    from controlplane.settings import host_and_port
+
+    settings = _settings(config)
+    wanted = _address(address, settings.serve.address, "serve")
+    _listen(bootstrap.monitor(settings, wanted), "serve", f"http://{wanted}/metrics and /healthz")
+
+
+@click.command()
+@click.option("--address", metavar="HOST:PORT", help="Instead of receive.address of the settings.")
+@config_option
+def receive(*, address: str | None, config: Any) -> None:
+    """Take in acknowledgements made in PagerDuty and Slack, until interrupted."""
+    from controlplane import bootstrap
+
+    settings = _settings(config)
+    wanted = _address(address, settings.receive.address, "receive")
+    paths = [name for name, there in settings.receive.endpoints.items() if there]
+    if not paths:
+        raise click.UsageError("there is nothing to receive; add receive.pagerduty or receive.slack to the settings")
+    _listen(bootstrap.receiver(settings, wanted), "receive", f"POST http://{wanted}/{', /'.join(paths)}")
+
+
+def _settings(config: Any) -> "Settings":
+    from controlplane import bootstrap
 
     path = bootstrap.settings_path(config)
     if path is None or not path.exists():
         raise bootstrap.missing_settings(path)
-    settings = bootstrap.load_settings(path)
-    if address is not None:
+    return bootstrap.load_settings(path)
+
+
+def _address(given: str | None, configured: str | None, section: str) -> str:
+    from controlplane.listening import host_and_port
+
+    if given is not None:
         try:
-            host_and_port(address)
+            host_and_port(given)
         except ValueError as error:
             raise click.BadParameter(str(error), param_hint="--address") from None
-    wanted = address or settings.serve.address
+    wanted = given or configured
     if wanted is None:
-        raise click.UsageError("serve.address of the settings is null; say where with --address")
-    with orderly_end(), bootstrap.monitor(settings, wanted) as server:
-        tell(f"http://{wanted}/metrics and /healthz", err=True)
+        raise click.UsageError(f"{section}.address of the settings is null; say where with --address")
+    return wanted
+
+
+def _listen(listening: "MonitorServer | ReceiveServer", name: str, where: str) -> None:
+    """Answer until a signal."""
+    from controlplane.services import orderly_end
+
+    with orderly_end(), listening as server:
+        tell(where, err=True)
         # A signal ends the wait here, where the handler runs; the server notices by shutdown.
-        thread = threading.Thread(target=server.serve_forever, name="serve", daemon=True)
+        thread = threading.Thread(target=server.serve_forever, name=name, daemon=True)
         thread.start()
         try:
             while thread.is_alive():
                 thread.join(1)
         finally:
             server.shutdown()
-            server.gathering.close()
+            server.end()
 
 
 @click.command()
@@ -206,6 +241,7 @@ def up(*, port: int, no_tui: bool, config: Any) -> None:
     if path is None or not path.exists():
         raise bootstrap.missing_settings(path)
     settings = bootstrap.load_settings(path)
+    bootstrap.check_receiver(settings)
     if problems := bootstrap.check_channels(settings):
         raise InvalidInput(problems)
     busy = console(stderr=True).status("starting Dagster")

@@ -93,6 +93,10 @@ class MonitorServer(ThreadingHTTPServer):
                 f"{address} can't be listened on: {error.strerror}; choose another one with serve.address or --address"
             ) from None
 
+    def end(self) -> None:
+        """Close what the answers were read from."""
+        self.gathering.close()
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that goes away is no news."""
 

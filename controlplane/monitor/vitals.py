@@ -74,11 +74,29 @@ class BeatVitals(Model):
     beats: dict[str, Beat] = Field(default_factory=dict)
 
 
+class Received(Model):
+    """Requests to one endpoint of the receiver."""
+
+    outcomes: dict[str, int] = Field(default_factory=dict)
+    """How many were `taken`, `ignored`, `unsigned` (a signature that isn't right), `invalid` or `failed`."""
+    at: Instant | None = None
+    """When the last one with a good signature came."""
+    unsigned_at: Instant | None = None
+    """When the last one without came."""
+
+
+class ReceiveVitals(Model):
+    """What the receiver was sent, by endpoint."""
+
+    endpoints: dict[str, Received] = Field(default_factory=dict)
+
+
 _FILES: dict[type[Model], str] = {
     TickVitals: "tick.json",
     ChainVitals: "chain.json",
     ClockVitals: "clocks.json",
     BeatVitals: "heartbeats.json",
+    ReceiveVitals: "received.json",
 }
 
 

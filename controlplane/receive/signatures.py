@@ -37,7 +37,7 @@ def slack(secret: str, timestamps: Sequence[str], signatures: Sequence[str], bod
 
 
 def _hmac(secret: str, message: bytes) -> bytes:
-    return hmac.new(secret.encode(), message, hashlib.sha256).hexdigest().encode("ascii")
+    return hmac.new(secret.encode("utf-8", "surrogateescape"), message, hashlib.sha256).hexdigest().encode("ascii")
 
 
 def _same(given: str, expected: bytes) -> bool:

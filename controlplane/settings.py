@@ -13,9 +13,11 @@ from controlplane.listening import Serve as Serve
 from controlplane.listening import host_and_port as host_and_port
 from controlplane.model.base import Model, RuleId
 from controlplane.model.digest import DailyDigest
+from controlplane.model.oncall import NOBODY, Escalation, Person
 from controlplane.model.rate import RateField
 from controlplane.model.routes import Inhibition, Route, Times
 from controlplane.model.time import Duration
+from controlplane.schedules import Schedule, check_people
 from controlplane.secret import MissingSecret as MissingSecret
 from controlplane.secret import Secret as Secret
 
@@ -180,7 +182,12 @@ class Notify(Model):
     """The root of the tree; absent = by severity and kind of channel (see `notify.routing.default_route`)."""
     inhibit: tuple[Inhibition, ...] = ()
     times: dict[RuleId, Times] = Field(default_factory=dict)
-    """Times of the week by name, for `mute` and `active` of routes."""
+    """Times of the week by name, for `mute` and `active` of routes and `quiet` of people."""
+    people: dict[RuleId, Person] = Field(default_factory=dict)
+    schedules: dict[RuleId, Schedule] = Field(default_factory=dict)
+    """Who is on call when."""
+    escalations: dict[RuleId, Escalation] = Field(default_factory=dict)
+    """Who is told next when nobody acknowledges, for `escalate` of routes."""
     timeout: Duration = timedelta(seconds=15)
     max_age: Duration = timedelta(hours=6)
     """A delivery that failed for this long is given up and dead-lettered."""
@@ -192,10 +199,12 @@ class Notify(Model):
     @model_validator(mode="after")
     def _known(self) -> Self:
         channels = {channel.name for channel in self.channels}
+        check_people(self.people, self.schedules, self.escalations, channels, self.times.keys())
         for place, route in _routes(self.route, "route") if self.route else ():
             for kind, names, known in (
                 ("channel", route.channels or (), channels),
                 ("time", (*route.mute, *route.active), self.times.keys()),
+                ("escalation", [name for name in (route.escalate,) if name not in {None, NOBODY}], self.escalations),
             ):
                 for name in names:
                     if name not in known:

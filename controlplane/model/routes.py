@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, field_validator, m
 
 from controlplane.model.base import LabelName, Model, RuleId
 from controlplane.model.matchers import MatcherField, all_match
+from controlplane.model.oncall import NOBODY, zone
 from controlplane.model.time import Duration
 
 GROUP_BY = ("platform", "rule")
@@ -45,8 +46,15 @@ class Route(Model):
     """Names of times in which it tells nobody; a child doesn't take them over."""
     active: tuple[RuleId, ...] = ()
     """Names of times outside of which it tells nobody."""
+    escalate: RuleId | None = None
+    """Name of the escalation of what nobody acknowledges; `none` = there is none, whatever the parent has."""
     continue_: bool = Field(default=False, alias="continue")
     routes: tuple["Route", ...] = ()
+
+    @field_validator("escalate", mode="before")
+    @classmethod
+    def _stops(cls, name: object) -> object:
+        return NOBODY if name is None else name
 
 
 class Inhibition(Model):
@@ -151,11 +159,7 @@ class Times(Model):
     @field_validator("location")
     @classmethod
     def _known(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (OSError, ValueError, KeyError):
-            raise ValueError(f"{name!r} is no time zone; write one such as Europe/Berlin") from None
-        return name
+        return zone(name)
 
     def holds(self, at: datetime) -> bool:
         """Whether an instant lies within."""
@@ -194,6 +198,7 @@ class Node(Model):
     repeat_interval: Duration
     mute: tuple[str, ...]
     active: tuple[str, ...]
+    escalate: str | None = None
 
 
 def node_of(route: Route, parent: Node | None, number: int) -> Node:
@@ -215,6 +220,7 @@ def node_of(route: Route, parent: Node | None, number: int) -> Node:
         repeat_interval=inherited("repeat_interval", REPEAT_INTERVAL),
         mute=route.mute,
         active=route.active,
+        escalate=None if (name := inherited("escalate", None)) == NOBODY else name,
     )
 
 

@@ -5,113 +5,57 @@ told with its reason.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cached_property
+from types import MappingProxyType
 
-from controlplane.model.alerts import Alert, AlertState
+from controlplane.model.alerts import Alert
 from controlplane.model.events import Draft, observation
-from controlplane.model.labels import printable, short_hash
+from controlplane.model.labels import short_hash
 from controlplane.model.notifications import Action, Delivery, Incident, Message
-from controlplane.model.payloads import AlertFacts, IncidentChanged, NotificationQueued, NotificationSuppressed
+from controlplane.model.oncall import OnCall, Pause
+from controlplane.model.payloads import IncidentChanged, NotificationQueued, NotificationSuppressed
 from controlplane.model.recommendations import Recommendation
-from controlplane.model.routes import Inhibition, Node, Times, Tree
+from controlplane.model.routes import Node, Tree
 from controlplane.model.silences import Silence
 from controlplane.model.time import to_ms
-from controlplane.notify import flapping
+from controlplane.notify.calling import called, stirs
 from controlplane.notify.compose import compose, dedup_key
-from controlplane.notify.groups import Changed, Group, Grouper, changed
-from controlplane.notify.incident import Told, advanced, looked_at, next_look, urgent
-from controlplane.notify.muting import inhibited, silenced
+from controlplane.notify.desk import Desk, Rules
+from controlplane.notify.escalation import Call
+from controlplane.notify.groups import Changed, Group, changed
+from controlplane.notify.incident import MEMBERS, Told, advanced, looked_at, next_look, urgent, worst
 from controlplane.notify.needs import News
 
 __all__ = ["Rules", "decide", "due", "next_due"]
 
-
-@dataclass(frozen=True)
-class Rules:
-    """What decides who is told, besides the alerts."""
-
-    tree: Tree
-    grouper: Grouper
-    inhibit: Sequence[Inhibition] = ()
-    times: Mapping[str, Times] = field(default_factory=dict)
-    channels: Sequence[str] = ()
-    """Names of those that are declared."""
-    runbooks: str | None = None
-    environment: str = ""
+_NONE: Mapping[str, Alert] = MappingProxyType({})
 
 
-@dataclass(frozen=True)
-class Desk:
-    """The alerts of a step as the muting stages see them; worked out when the first incident asks."""
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """A message, and who gets it."""
 
-    at: datetime
-    rules: Rules
-    alerts: Mapping[str, Alert]
-    silences: Sequence[Silence]
-
-    @cached_property
-    def _labels(self) -> dict[str, dict[str, str]]:
-        return {
-            alert.id: self.rules.grouper.labels(alert)
-            for alert in self.alerts.values()
-            if alert.state is not AlertState.PENDING
-        }
-
-    @cached_property
-    def inhibited(self) -> dict[str, str]:
-        """Inhibited alert → the alert that inhibits it."""
-        return inhibited(self.rules.inhibit, self._labels) if self.rules.inhibit else {}
-
-    @cached_property
-    def silenced(self) -> dict[str, Silence]:
-        """Silenced alert → its silence."""
-        return silenced(self.silences, self.at, self._labels)
-
-    def asleep(self, node: Node) -> str | None:
-        """Why the route tells nobody now."""
-        for name in node.mute:
-            if self.rules.times[name].holds(self.at):
-                return f"muted in the time {name}"
-        if node.active and not any(self.rules.times[name].holds(self.at) for name in node.active):
-            return f"active only in the time {', '.join(node.active)}"
-        return None
-
-    def mute(self, incident: Incident, alert: Alert, asleep: str | None) -> str | None:
-        """Why an alert isn't told now, None where it is."""
-        if (by := self.inhibited.get(alert.id)) is not None:
-            source = self.alerts[by]
-            return f"inhibited by alert {by}: {printable(source.title, 80)}"
-        if asleep is not None:
-            return asleep
-        if (silence := self.silenced.get(alert.id)) is not None:
-            by, why = printable(silence.author, 60), printable(silence.reason, 120)
-            return f"{silence.kind} {silence.id} by {by} until {silence.ends_at:%Y-%m-%d %H:%M}Z: {why}"
-        if alert.id not in incident.told and (flap := flapping.held(incident.flaps, self.at).get(alert.id)) is not None:
-            return flapping.reason([flap])
-        return None
-
-    def muted_ends(self, incident: Incident, node: Node, ended: Mapping[str, AlertFacts]) -> set[str]:
-        """Which of the ended alerts would be told to nobody if they fired still."""
-        if self.asleep(node) is not None:
-            return set(ended)
-        labels = {name: self.rules.grouper.labels(facts) for name, facts in ended.items()}
-        found = set(silenced(self.silences, self.at, labels))
-        if self.rules.inhibit:
-            found |= inhibited(self.rules.inhibit, self._labels | labels).keys() & ended.keys()
-        return found | (flapping.held(incident.flaps, self.at).keys() & ended.keys())
+    told: Told
+    channels: Sequence[str]
+    note: str = ""
 
 
 def next_due(incidents: Mapping[str, Incident], tree: Tree) -> datetime | None:
     """When the next incident is looked at although nothing changed; None = never."""
     found = [next_look(one, tree.nodes[one.route]) for one in incidents.values() if one.route in tree.nodes]
+    found += [one.escalation.due for one in incidents.values() if one.escalation is not None]
     return min((when for when in found if when is not None), default=None)
 
 
-def due(incidents: Mapping[str, Incident], at: datetime, tree: Tree) -> bool:
-    """Whether an incident has to be looked at on the step `at` although nothing changed."""
+def due(incidents: Mapping[str, Incident], at: datetime, tree: Tree, alerts: Mapping[str, Alert] = _NONE) -> bool:
+    """Whether an incident has to be looked at on the step `at` although nothing changed; `alerts` are the active ones.
+
+    One that escalates is looked at in every step, since a silence or a pause may begin or end in any.
+    """
     if any(one.look_at is not None and one.route not in tree.nodes for one in incidents.values()):
+        return True
+    if any(stirs(one, tree.nodes.get(one.route), alerts) for one in incidents.values()):
         return True
     first = next_due(incidents, tree)
     return first is not None and first <= at
@@ -126,6 +70,9 @@ def decide(
     alerts: Mapping[str, Alert],
     silences: Sequence[Silence] = (),
     recommendations: Sequence[Recommendation] = (),
+    on_call: Mapping[str, OnCall] | None = None,
+    pauses: Mapping[str, Pause] | None = None,
+    behind: bool = False,
 ) -> list[Draft]:
     """What to record and to tell at the step `at`, per incident: IncidentChanged, then what is queued or suppressed.
 
@@ -133,9 +80,11 @@ def decide(
     ones before it, `alerts` every active alert after it. An incident is first told after its route's group_wait, then
     when its firing or ended alerts changed since the last message, at most every group_interval, and again after
     repeat_interval unless it is acknowledged. A higher severity or a much wider extent is told at once, as a new page.
+    Then those are told whom its escalation names at this step (see `escalation`), by `on_call` and `pauses` as they are
+    at the step; `behind` = the step is caught up, so that nobody could have answered since.
     The same step decided twice gives the same drafts.
     """
-    desk = Desk(at, rules, alerts, silences)
+    desk = Desk(at, rules, alerts, silences, on_call or {}, pauses or {}, behind)
     advice: dict[str, list[Recommendation]] = {}
     for recommendation in recommendations:
         if recommendation.open:
@@ -175,16 +124,54 @@ def _one(
     members = group.firing if group else []
     changing = incident is not row
     late = (when := next_look(incident, node)) is not None and when <= desk.at
-    if not late and not (changing and urgent(incident, members)):
-        return _drafts(desk, incident, row, change, None, advice) if changing else []
+    stirred = stirs(incident, node, desk.alerts)
+    if not late and not stirred and not (changing and urgent(incident, members)):
+        return _drafts(desk, incident, row, change, [], advice) if changing else []
     asleep = desk.asleep(node)
     mutes = {alert.id: desk.mute(incident, alert, asleep) for alert in members}
     visible = [alert for alert in members if mutes[alert.id] is None]
-    if not late and not urgent(incident, visible):
-        return _drafts(desk, incident, row, change, None, advice)
     quiet = tuple(sorted({why for why in mutes.values() if why is not None}))
-    after, told = looked_at(desk.at, incident, node, visible, quiet, dedup_key(incident))
-    return _drafts(desk, after, row, change, told, advice, node.channels)
+    after, told = incident, None
+    if late or urgent(incident, visible):
+        after, told = looked_at(desk.at, incident, node, visible, quiet, dedup_key(incident))
+    elif not stirred:
+        return _drafts(desk, incident, row, change, [], advice)
+    after, calls = called(desk.at, after, row, told, node, visible, quiet, dedup_key(after), desk.answers)
+    if told is None and not calls and after == row:
+        return []
+    return _drafts(desk, after, row, change, _says(after, row, told, calls, visible, node), advice, calls)
+
+
+def _says(
+    incident: Incident,
+    before: Incident | None,
+    told: Told | None,
+    calls: Sequence[Call],
+    visible: Sequence[Alert],
+    node: Node,
+) -> list[_Said]:
+    """What is said in the step: what is new or over, or who is called, and that somebody took it."""
+    said: list[_Said] = []
+    listed = tuple(worst(visible, MEMBERS))
+    if told is not None and told.action is Action.RESOLVE:
+        # Whoever wasn't told in their quiet hours isn't told of the end either.
+        late = set(before.postponed).difference(before.channels) if before is not None else ()
+        said.append(_Said(told, [name for name in (*node.channels, *incident.channels) if name not in late]))
+    elif told is not None or calls:
+        channels = [name for call in calls for name in call.channels]
+        if told is None:
+            told = Told(Action.TRIGGER, listed, len(visible), (), 0, News.FIRING)
+        else:
+            channels += node.channels
+            if told.news is News.FIRING and incident.escalation is not None:
+                channels += incident.escalation.channels
+        if calls or (before is not None and before.page != incident.page):
+            told = replace(told, superseded=incident.superseded)
+        said.append(_Said(told, channels, " ".join(call.note for call in calls)))
+    if incident.taken:
+        taken = Told(Action.ACKNOWLEDGE, listed, len(visible), (), 0, News.FIRING, incident.superseded)
+        said.append(_Said(taken, incident.channels, f"acknowledged by {', '.join(incident.taken)}"))
+    return said
 
 
 def _unsaid(desk: Desk, incident: Incident, row: Incident | None, node: Node, change: Changed) -> Incident:
@@ -204,9 +191,11 @@ def _unsaid(desk: Desk, incident: Incident, row: Incident | None, node: Node, ch
 
 def _removed(desk: Desk, row: Incident) -> list[Draft]:
     """Close an incident whose route is gone; its alerts are told by the routes that there are."""
-    after = row.model_copy(update={"firing": (), "look_at": None})
+    gone = {"firing": (), "look_at": None, "escalation": None, "taken": (), "postponed": ()}
+    after = row.model_copy(update=gone)
     told = Told(Action.RESOLVE, (), 0, row.gone, len(row.told), News.OVER, row.superseded) if row.told else None
-    return _drafts(desk, after, row, Changed({}, {}, {}), told, {})
+    said = [_Said(told, row.channels)] if told is not None else []
+    return _drafts(desk, after, row, Changed({}, {}, {}), said, {})
 
 
 def _drafts(
@@ -214,48 +203,84 @@ def _drafts(
     incident: Incident,
     before: Incident | None,
     change: Changed,
-    told: Told | None,
+    said: Sequence[_Said],
     advice: Mapping[str, Sequence[Recommendation]],
-    channels: Sequence[str] = (),
+    calls: Sequence[Call] = (),
 ) -> list[Draft]:
-    rules, at = desk.rules, desk.at
+    """The incident as it is after the step, then what is queued for whom, then what isn't told and why."""
+    at = desk.at
     stream = f"incident:{incident.id}"
     cause = next(
         (change.first[alert].id for alert in (*incident.firing, *incident.ended) if alert in change.first), None
     )
-    to: list[str] = []
-    suppressed: list[tuple[str, str]] = []
-    if told is not None:
-        wanted = [*channels, *(incident.channels if told.action is Action.RESOLVE else ())]
-        to = [name for name in rules.channels if name in wanted]
-        gone = sorted(set(incident.channels) - set(rules.channels)) if told.action is Action.RESOLVE else []
-        suppressed += [(name, _CLOSE_BY_HAND) for name in gone]
-        if not to and not gone:
-            suppressed.append(("", _nobody(incident, rules)))
-        incident = incident.model_copy(
-            update={"channels": (*incident.channels, *(name for name in to if name not in incident.channels))}
-        )
+    sent: list[tuple[str, Message]] = []
+    suppressed = [("", why) for call in calls for why in call.reasons]
+    for one in said:
+        incident, to, why = _addressed(desk, incident, before, one)
+        suppressed += why
+        if to:
+            message = _message(desk, incident, one, advice)
+            sent += [(name, message) for name in to]
     known = before.quiet if before is not None else ()
     suppressed += [("", why) for why in incident.quiet if why not in known]
     drafts = [observation(stream, IncidentChanged(incident=incident), at, cause=cause)]
-    if told is not None and to:
-        hides = [alert for alert, by in desk.inhibited.items() if by in set(incident.firing)]
-        message = compose(
-            at,
-            incident,
-            told,
-            advice,
-            [desk.alerts[alert] for alert in hides],
-            runbooks=rules.runbooks,
-            environment=rules.environment,
-        )
-        for name in to:
-            queued = delivery(at, name, message)
-            drafts.append(observation(f"delivery:{queued.id}", NotificationQueued(delivery=queued), at, cause=cause))
-    for name, why in suppressed:
-        payload = NotificationSuppressed(incident=incident.id, channel=name, reason=why)
+    for name, message in sent:
+        queued = delivery(at, name, message)
+        drafts.append(observation(f"delivery:{queued.id}", NotificationQueued(delivery=queued), at, cause=cause))
+    for name, reason in suppressed:
+        payload = NotificationSuppressed(incident=incident.id, channel=name, reason=reason)
         drafts.append(observation(stream, payload, at, cause=cause))
     return drafts
+
+
+def _addressed(
+    desk: Desk, incident: Incident, before: Incident | None, said: _Said
+) -> tuple[Incident, list[str], list[tuple[str, str]]]:
+    """Who gets it, the incident with who knows of it, and why others don't get it."""
+    rules, action = desk.rules, said.told.action
+    if action is Action.ACKNOWLEDGE:
+        new = before is None or not before.taken
+        known = [name for name in rules.channels if name in rules.takers and name in incident.channels]
+        to = [name for name in known if new or name not in incident.answered]
+        answered = tuple(dict.fromkeys((*incident.answered, *to)))
+        return incident.model_copy(update={"answered": answered}), to, []
+    to = [name for name in rules.channels if name in said.channels]
+    suppressed: list[tuple[str, str]] = []
+    if action is Action.RESOLVE:
+        gone = sorted(set(incident.channels) - set(rules.channels))
+        suppressed += [(name, _CLOSE_BY_HAND) for name in gone]
+        if not to and not gone:
+            suppressed.append(("", _nobody(incident, rules)))
+    else:
+        quiet = {name: why for name in to if (why := desk.answers.reach.quiet(name, incident.severity)) is not None}
+        if not to:
+            suppressed.append(("", _nobody(incident, rules)))
+        to = [name for name in to if name not in quiet]
+        suppressed += [
+            (name, f"quiet hours of {why}: told when they end, if it still fires")
+            for name, why in quiet.items()
+            if name not in incident.postponed
+        ]
+        postponed = dict.fromkeys((*(name for name in incident.postponed if name not in to), *quiet))
+        incident = incident.model_copy(update={"postponed": tuple(postponed)})
+    known_of = (*incident.channels, *(name for name in to if name not in incident.channels))
+    return incident.model_copy(update={"channels": known_of}), to, suppressed
+
+
+def _message(desk: Desk, incident: Incident, said: _Said, advice: Mapping[str, Sequence[Recommendation]]) -> Message:
+    rules, told = desk.rules, said.told
+    hides = [alert for alert, by in desk.inhibited.items() if by in set(incident.firing)]
+    message = compose(
+        desk.at,
+        incident,
+        told,
+        advice,
+        [desk.alerts[alert] for alert in hides],
+        chart=rules.chart(told.firing[0], desk.at) if told.firing else None,
+        runbooks=rules.runbooks,
+        environment=rules.environment,
+    )
+    return message.model_copy(update={"note": said.note}) if said.note else message
 
 
 _CLOSE_BY_HAND = (

@@ -1,17 +1,18 @@
 """Walk the steps of a window: what alerts do leads to recommendations and both lead to notifications."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
 from pydantic import BaseModel
 
-from controlplane.eventlog.projections import ALERTS, INCIDENTS, RECOMMENDATIONS, UNADVISED, Projection
+from controlplane.eventlog.projections import ALERTS, INCIDENTS, ON_CALL, RECOMMENDATIONS, UNADVISED, Projection
 from controlplane.model.alerts import Alert, AlertState
 from controlplane.model.events import Draft, Event
 from controlplane.model.notifications import Incident
+from controlplane.model.oncall import OnCall, Pause
 from controlplane.model.payloads import (
     AdviceFailed,
     AlertFired,
@@ -44,6 +45,8 @@ class Board:
     incidents: dict[str, Incident]
     unadvised: dict[str, Unadvised] = field(default_factory=dict)
     silences: Sequence[Silence] = ()
+    on_call: dict[str, OnCall] = field(default_factory=dict)
+    pauses: Mapping[str, Pause] = field(default_factory=dict)
 
     def apply(self, draft: Draft) -> None:
         """Fold an event that is about to be appended."""
@@ -52,6 +55,7 @@ class Board:
         _fold(RECOMMENDATIONS, self.recommendations, event)
         _fold(INCIDENTS, self.incidents, event)
         _fold(UNADVISED, self.unadvised, event)
+        _fold(ON_CALL, self.on_call, event)
 
 
 def _fold(projection: Projection[T], rows: dict[str, T], event: Event) -> None:
@@ -82,8 +86,13 @@ def provisional(draft: Draft) -> Event:
     )
 
 
-def walk(rules: Rules, board: Board, changes: Sequence[Draft], steps: Sequence[int], adviser: Adviser) -> list[Draft]:
-    """Every draft of the steps in order; `changes` are the alert drafts of them, in order."""
+def walk(
+    rules: Rules, board: Board, changes: Sequence[Draft], steps: Sequence[int], adviser: Adviser, live: int = 0
+) -> list[Draft]:
+    """Every draft of the steps in order; `changes` are the drafts of them that others made, in order.
+
+    Steps (epoch ms) before `live` are caught up: nobody could have answered what is told in them.
+    """
     by_step: dict[int, list[Draft]] = {}
     for draft in changes:
         by_step.setdefault(to_ms(draft.occurred_at), []).append(draft)
@@ -102,7 +111,7 @@ def walk(rules: Rules, board: Board, changes: Sequence[Draft], steps: Sequence[i
                 board.apply(one)
             advice += settled
         told: list[Draft] = []
-        if here or notify_due(board.incidents, at, rules.tree):
+        if here or notify_due(board.incidents, at, rules.tree, board.alerts):
             told = notify(
                 at,
                 here,
@@ -111,6 +120,9 @@ def walk(rules: Rules, board: Board, changes: Sequence[Draft], steps: Sequence[i
                 alerts=board.alerts,
                 silences=board.silences,
                 recommendations=[r for r in board.recommendations.values() if r.open],
+                on_call=board.on_call,
+                pauses=board.pauses,
+                behind=ts < live,
             )
             for draft in told:
                 board.apply(draft)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel
-from sqlalchemy import select
+from sqlalchemy import String, select, type_coerce
 
 from controlplane.eventlog.append import read_head, read_start
 from controlplane.eventlog.codec import to_event
@@ -39,7 +39,8 @@ class Marked:
 
         100,000 of them take a tenth of the time that their events do.
         """
-        columns = (events.c.position, events.c.stream, events.c.type, events.c.occurred_at)
+        # Types of events have nothing in them that is kept in another form.
+        columns = (events.c.position, events.c.stream, type_coerce(events.c.type, String), events.c.occurred_at)
         with self._database.reading() as connection:
             last = read_head(connection).position
         while after < last:

@@ -207,6 +207,7 @@ def control_plane(settings: Settings) -> "ControlPlane":
         prices=books,
         notify=settings.notify,
         route=route(settings.notify),
+        schemes=schemes(settings.notify),
         environment=settings.environment,
         set_aside=set_aside,
     )
@@ -214,19 +215,23 @@ def control_plane(settings: Settings) -> "ControlPlane":
 
 def route(notify: Notify) -> Route:
     """The root of the tree of routes: the settings' own, else the default for their channels."""
-    from controlplane.notify.addresses import own
     from controlplane.notify.routing import default_route
 
-    if notify.route is not None:
-        return notify.route
-    schemes = {}
+    return notify.route if notify.route is not None else default_route(schemes(notify))
+
+
+def schemes(notify: Notify) -> dict[str, str]:
+    """Scheme of the URL of each declared channel; empty where it can't be read."""
+    from controlplane.notify.addresses import own
+
+    found = {}
     for channel in notify.channels:
         try:
-            schemes[channel.name] = own(channel.url.read()).partition("://")[0].lower()
+            found[channel.name] = own(channel.url.read()).partition("://")[0].lower()
         except MissingSecret:
             # It can't be told by now either, whichever kind it is.
-            schemes[channel.name] = ""
-    return default_route(schemes)
+            found[channel.name] = ""
+    return found
 
 
 def outbox(settings: Settings, log: "EventLog") -> "Outbox":

@@ -1,9 +1,11 @@
 """Who is told what where the settings don't say: by severity and kind of channel."""
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from controlplane.model.matchers import Matcher
-from controlplane.model.routes import Route
+from controlplane.model.notifications import Subject
+from controlplane.model.routes import Node, Route, Times, Tree, names_kind
 from controlplane.model.rules import Severity
 
 URGENT = {
@@ -27,6 +29,62 @@ URGENT = {
     "vonage",
 }
 """Schemes of apprise URLs that wake people: pagers and SMS."""
+
+
+MAIL = {
+    "brevo",
+    "mailgun",
+    "mailto",
+    "mailtos",
+    "o365",
+    "postmark",
+    "resend",
+    "sendgrid",
+    "ses",
+    "smtp2go",
+    "sparkpost",
+}
+"""Schemes of apprise URLs that send mail."""
+
+DIGEST = {
+    "kind": Subject.DIGEST.value,
+    "severity": Severity.INFO.value,
+    "platform": "controlplane",
+    "component": "digest",
+    "rule": "digest",
+    "title": "Daily digest",
+}
+"""What routes see of the daily digest."""
+
+
+def told_digest(
+    tree: Tree, times: Mapping[str, Times], schemes: Mapping[str, str], at: datetime
+) -> tuple[list[str], str]:
+    """The channels that get the digest at an instant, or why none does: those that routes name, else all mail."""
+    if not any(names_kind(route, DIGEST) for route, _, _ in tree.walk()):
+        mail = [name for name, scheme in schemes.items() if scheme in MAIL]
+        return mail, "" if mail else NOWHERE
+    nodes = tree.of(DIGEST)
+    awake = [node for node in nodes if asleep(node, times, at) is None]
+    wanted = {name for node in awake for name in node.channels}
+    found = [name for name in schemes if name in wanted]
+    if found or not nodes:
+        return found, "" if found else NOWHERE
+    why = [reason for node in nodes if (reason := asleep(node, times, at)) is not None]
+    return [], why[0] if why else "its route names no channel"
+
+
+NOWHERE = 'no route that names kind="digest" takes it and no channel sends mail'
+
+
+def asleep(node: Node, times: Mapping[str, Times], at: datetime) -> str | None:
+    """Why a route tells nobody at an instant; None where it does."""
+    for name in node.mute:
+        if times[name].holds(at):
+            return f"muted in the time {name}"
+    if node.active and not any(times[name].holds(at) for name in node.active):
+        return f"active only in the time {', '.join(node.active)}"
+    return None
 
 
 def default_route(schemes: Mapping[str, str]) -> Route:

@@ -42,6 +42,8 @@ class Policy:
     notify: Notify = field(default_factory=Notify)
     route: Route = field(default_factory=Route)
     """The root of the tree of routes."""
+    schemes: Mapping[str, str] = field(default_factory=dict)
+    """Scheme of the URL of each declared channel, in their order; empty where it can't be read."""
     environment: str = "default"
 
     @cached_property

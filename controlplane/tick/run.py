@@ -10,6 +10,7 @@ from controlplane.model.time import on_grid, to_ms
 from controlplane.rules.files import OWN
 from controlplane.tick.collect import Collected, collect, going_on
 from controlplane.tick.decide import Decided, decide
+from controlplane.tick.digesting import queue_digest
 from controlplane.tick.inventory import Inventoried, take_inventory
 from controlplane.tick.plane import ControlPlane
 
@@ -60,6 +61,7 @@ def catch_up(
                 more += collected
                 if not collected:
                     break
+            queue_digest(plane, now)
     except Timeout:
         raise TickRunning(f"a tick is running already (lock {plane.home / 'tick.lock'})") from None
     return tuple(decided), tuple(more)

@@ -1,0 +1,75 @@
+"""A digest as HTML for mail, as plain text, and as a Slack body."""
+
+import textwrap
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from controlplane.digest.words import Entry, Section, words
+from controlplane.model.digest import Digest
+
+WIDTH = 78
+MARK = {"critical": "\N{LARGE RED CIRCLE}", "warning": "\N{LARGE ORANGE CIRCLE}", "good": "\N{LARGE GREEN CIRCLE}"}
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        autoescape=True,
+        loader=PackageLoader("controlplane.digest"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def html(digest: Digest) -> str:
+    """One HTML page of tables with inline styles, 600 px wide, as mail clients show it; every text is escaped."""
+    return _environment().get_template("digest.html").render(it=words(digest))
+
+
+def text(digest: Digest) -> str:
+    """Plain text, at most 78 columns wide but for long words."""
+    it = words(digest)
+    lines = [it.subject, it.span, "", *textwrap.wrap(it.lead, WIDTH)]
+    for section in it.sections:
+        lines += ["", section.title.upper()]
+        lines += textwrap.wrap(section.summary, WIDTH)
+        for entry in section.entries:
+            lines += _lines(entry)
+        lines += [f"  {section.more}"] if section.more else []
+    return "\n".join([*lines, "", *it.foot]) + "\n"
+
+
+def _lines(entry: Entry) -> list[str]:
+    badge = f"[{entry.badge}] " if entry.badge else ""
+    found = textwrap.wrap(f"- {badge}{entry.title}", WIDTH, subsequent_indent="  ")
+    for line in entry.lines:
+        found += textwrap.wrap(line, WIDTH, initial_indent="  ", subsequent_indent="  ")
+    if entry.act:
+        found += textwrap.wrap(entry.act, WIDTH, initial_indent="  > ", subsequent_indent="    ")
+    return found
+
+
+def short(digest: Digest) -> tuple[str, list[tuple[str, list[str]]]]:
+    """The short form for a chat: the lead, and a few lines for each section that asks for something."""
+    it = words(digest)
+    wanted = [section for section in it.sections if section.title not in {"Pages", "Decided and done"}]
+    return it.lead, [(_heading(section), [_line(entry) for entry in section.entries[:3]]) for section in wanted]
+
+
+def _heading(section: Section) -> str:
+    left = len(section.entries) - 3
+    return section.title + (f" ({left} more in the mail)" if left > 0 else "")
+
+
+def _line(entry: Entry) -> str:
+    badge = f" ({entry.badge})" if entry.badge else ""
+    said = entry.act or (entry.lines[0] if entry.lines else "")
+    return f"{entry.title}{badge}: {said}" if said else f"{entry.title}{badge}"
+
+
+def document(digest: Digest) -> dict[str, Any]:
+    """The digest as a JSON document."""
+    return digest.model_dump(mode="json")

@@ -7,7 +7,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.message import Message as Headers
 from pathlib import Path
 
 from controlplane.eventlog.log import EventLog
@@ -27,6 +26,9 @@ TURN = 4.0
 _NOT_WRITTEN = "Nothing was done: the control plane can't write it down now. Try again."
 
 _log = logging.getLogger(__name__)
+
+Headers = Callable[[str], Sequence[str]]
+"""The values of a header by its name, in any case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +56,14 @@ class Receiver:
         self._turn = threading.Lock()
         self._log: EventLog | None = None
         self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="receive")
-        self.paths: dict[str, Callable[[Headers[str, str], bytes], Reply]] = {}
+        self.paths: dict[str, Callable[[Headers, bytes], Reply]] = {}
         """The endpoints that there are."""
         if receive.pagerduty is not None:
             self.paths["/pagerduty"] = self._pagerduty
         if receive.slack is not None:
             self.paths["/slack"] = self._slack
 
-    def handle(self, path: str, headers: Headers[str, str], body: bytes) -> Reply:
+    def handle(self, path: str, headers: Headers, body: bytes) -> Reply:
         """Do what a request to one of `paths` asks for. 401: not signed; 503: to be sent again; 500: a defect."""
         try:
             return self.paths[path](headers, body)
@@ -85,20 +87,20 @@ class Receiver:
         self._pool.shutdown(wait=True)
         self._forget()
 
-    def _pagerduty(self, headers: Headers[str, str], body: bytes) -> Reply:
+    def _pagerduty(self, headers: Headers, body: bytes) -> Reply:
         assert self._receive.pagerduty is not None
         secret = self._receive.pagerduty.secret.read()
-        if not signatures.pagerduty(secret, _values(headers, "X-PagerDuty-Signature"), body):
+        if not signatures.pagerduty(secret, headers("X-PagerDuty-Signature"), body):
             return self.counted("/pagerduty", Outcome.UNSIGNED, 401)
         answer = pagerduty.read(body)
         if answer is None:
             return self.counted("/pagerduty", Outcome.IGNORED, 202)
         return self.counted("/pagerduty", _outcome(self._take(answer)), 202)
 
-    def _slack(self, headers: Headers[str, str], body: bytes) -> Reply:
+    def _slack(self, headers: Headers, body: bytes) -> Reply:
         assert self._receive.slack is not None
         secret, now = self._receive.slack.signing_secret.read(), self._clock()
-        stamps, given = (_values(headers, name) for name in ("X-Slack-Request-Timestamp", "X-Slack-Signature"))
+        stamps, given = headers("X-Slack-Request-Timestamp"), headers("X-Slack-Signature")
         if not signatures.slack(secret, stamps, given, body, now):
             return self.counted("/slack", Outcome.UNSIGNED, 401)
         pressed = slack.read(body, now)
@@ -154,10 +156,6 @@ class Receiver:
 
 def _outcome(decided: Decided) -> Outcome:
     return Outcome.IGNORED if decided.record is None else Outcome.TAKEN
-
-
-def _values(headers: Headers[str, str], name: str) -> Sequence[str]:
-    return [str(value) for value in headers.get_all(name, [])]
 
 
 def _where(error: BaseException) -> str:

@@ -106,7 +106,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self._body()
         receiver = self.server.receiver
         if isinstance(body, bytes):
-            reply = receiver.handle(path, self.headers, body)
+            reply = receiver.handle(path, lambda name: self.headers.get_all(name, []), body)
             self._answer(reply.status)
             if reply.then is not None:
                 reply.then()

@@ -8,7 +8,6 @@ from datetime import datetime
 from functools import partial
 from typing import Any, ClassVar
 
-from textual import work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.command import CommandPalette
@@ -16,21 +15,19 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.theme import Theme
 
-from controlplane.model.errors import ControlplaneError
 from tui import theme
-from tui.commands import DONE, OF_ALERTS, Actions, Command, Kind, Target, question, refusal, superseded
+from tui.acting.desk import Batch, Desk
+from tui.commands import Actions, Command, Kind, Target
 from tui.data import Log, Rulebook, Rules, Snapshot, SnapshotReader, utc_now
 from tui.keys import bound, checked
 from tui.screens.acknowledgements import AcknowledgementsScreen
 from tui.screens.alerts import AlertsScreen
 from tui.screens.audit import AuditScreen
 from tui.screens.base import SnapshotScreen
-from tui.screens.confirm import ConfirmDialog
 from tui.screens.help import HelpScreen
 from tui.screens.jump import Jump
 from tui.screens.recommendations import RecommendationsScreen
 from tui.screens.timeline import TimelineScreen
-from tui.text import safe
 from tui.theme import DARK, PALETTES, Palette
 from tui.trust import Mode, Trust, trust
 
@@ -42,7 +39,6 @@ SCREENS: tuple[type[SnapshotScreen], ...] = (
     AuditScreen,
 )
 """The screens that a digit leads to, home first."""
-_SETTLE = 3
 _JOIN = 0.3
 
 
@@ -71,11 +67,11 @@ class ControlplaneApp(App[None], inherit_bindings=False):
             self.snapshot = snapshot
 
     class Finished(Message):
-        """A command was done, or failed for a reason."""
+        """A command of a batch was done, or failed for a reason."""
 
-        def __init__(self, command: Command, error: str = "") -> None:
+        def __init__(self, batch: Batch, command: Command, error: str = "") -> None:
             super().__init__()
-            self.command, self.error = command, error
+            self.batch, self.command, self.error = batch, command, error
 
     def __init__(
         self,
@@ -99,18 +95,17 @@ class ControlplaneApp(App[None], inherit_bindings=False):
         if keys:
             self.set_keymap(checked(keys, bound(SCREENS, type(self))))
         reader.environment = environment
-        self.reader, self.actions, self.read_only, self.clock = reader, actions, read_only, clock
+        self.reader, self.read_only, self.clock = reader, read_only, clock
         self.command_clock = command_clock or clock
         """What dates the commands; another one where `clock` stands still."""
+        self.desk = Desk(self, actions, self.command_clock)
+        """Where commands are sent from."""
         self.book = Rulebook(rules)
         """What the rules say, read when an alert is opened."""
         self.actor = actor or getpass.getuser()
         self.snapshot = Snapshot(environment)
         self.delivered = False
         """Whether a first snapshot has arrived."""
-        self.failed: dict[str, str] = {}
-        """Alerts and recommendations whose last command failed, with the reason."""
-        self._under_way: dict[tuple[str, str], int] = {}
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._poller: threading.Thread | None = None
@@ -141,17 +136,11 @@ class ControlplaneApp(App[None], inherit_bindings=False):
     def on_controlplane_app_arrived(self, message: Arrived) -> None:
         """Show a new snapshot."""
         self.snapshot, self.delivered = message.snapshot, True
-        for key, left in list(self._under_way.items()):
-            if left:  # done already: this snapshot shows it
-                del self._under_way[key]
+        self.desk.seen()
         self.deliver(fresh=True)
 
     def _second(self) -> None:
-        settled = [key for key, left in self._under_way.items() if left == 1]
-        for key in settled:
-            del self._under_way[key]
-        self._under_way = {key: max(0, left - 1) for key, left in self._under_way.items()}
-        self.deliver(fresh=bool(settled))
+        self.deliver(fresh=self.desk.second())
 
     def deliver(self, *, fresh: bool) -> None:
         """Hand the newest snapshot to the screen that is seen, also behind a dialog."""
@@ -178,65 +167,25 @@ class ControlplaneApp(App[None], inherit_bindings=False):
 
     @property
     def busy(self) -> frozenset[str]:
-        """Alerts and recommendations with a command under way."""
-        return frozenset(subject for subject, _ in self._under_way)
+        """Rows with a command under way."""
+        return self.desk.busy
 
-    def ask(self, kind: Kind, target: Target | None) -> None:
-        """Confirm a command about `target` with the operator, then have it done unless it is no longer possible."""
-        if target is None:
-            return
-        command = Command.about(kind, target)
+    @property
+    def failed(self) -> Mapping[str, str]:
+        """Rows whose last command failed, with the reason."""
+        return self.desk.failed
 
-        def answered(note: str | None) -> None:
-            if note is not None:
-                self.submit(command.noted(note))
-
-        self.push_screen(ConfirmDialog(question(kind, target)), answered)
-
-    def submit(self, command: Command) -> None:
-        """Send a command once; refuse it where what it is about has ended, was revised or decided meanwhile."""
-        target: Target | None
-        if command.kind in OF_ALERTS:
-            target = self.snapshot.by_id.get(command.subject)
-        else:
-            row = self.snapshot.advice_by_id.get(command.subject)
-            target = None if row is None else row.recommendation
-        reason = refusal(command.kind, target, self.trusted, read_only=self.read_only, ended=target is None)
-        if not self.read_only and self.trusted.mode is Mode.LIVE:
-            reason = superseded(command, target) or reason
-        if reason:
-            self.notify(safe(reason), title="Refused", severity="warning", markup=False)
-            return
-        if command.key in self._under_way:
-            return
-        self._under_way[command.key] = 0
-        self.failed.pop(command.subject, None)
-        self.deliver(fresh=True)
-        self._carry_out(command)
-
-    @work(thread=True, group="commands", exit_on_error=False)
-    def _carry_out(self, command: Command) -> None:
-        try:
-            command.run(self.actions, self.actor, self.command_clock())
-        except ControlplaneError as error:
-            self.post_message(self.Finished(command, str(error)))
-        except Exception as error:  # noqa: BLE001 - a command that fails is told of, it doesn't end the terminal
-            self.post_message(self.Finished(command, f"{type(error).__name__}: {error}"))
-        else:
-            self.post_message(self.Finished(command))
+    def ask(self, kind: Kind, *targets: Target | None) -> None:
+        """Confirm a command about each target with the operator, then have it done."""
+        self.desk.ask(kind, [target for target in targets if target is not None])
 
     def on_controlplane_app_finished(self, message: Finished) -> None:
-        """Say how a command went, and look for its effect at once."""
-        command = message.command
-        if message.error:
-            self._under_way.pop(command.key, None)
-            self.failed[command.subject] = safe(message.error, 400)
-            self.notify(safe(message.error, 400), title="Failed", severity="error", markup=False)
-            self.deliver(fresh=True)
-        else:
-            self._under_way[command.key] = _SETTLE
-            self.notify(f"{DONE[command.kind]}: {safe(command.title, 80)}", markup=False)
-            self._wake.set()
+        """Say how a command went."""
+        self.desk.finished(message.batch, message.command, message.error)
+
+    def wake(self) -> None:
+        """Poll now."""
+        self._wake.set()
 
     # screens, keys and palette
 

@@ -7,12 +7,12 @@ from enum import StrEnum
 from typing import Protocol
 
 from controlplane.model.alerts import AlertState
-from controlplane.model.recommendations import Proposal, Recommendation, Status
-from tui.data import Row
-from tui.text import advice_line, safe
+from controlplane.model.recommendations import Recommendation, Status
+from controlplane.model.silences import Silence
+from tui.data import Holding, Row
 from tui.trust import Mode, Trust
 
-Target = Row | Recommendation
+Target = Row | Recommendation | Holding
 """What a command is about."""
 
 
@@ -46,6 +46,18 @@ class Actions(Protocol):
         """Take an approval or rejection back."""
         ...
 
+    def note(self, about: str, *, actor: str, text: str, now: datetime) -> object:
+        """Write a note on `alert:<id>` or `recommendation:<id>`."""
+        ...
+
+    def silence(self, new: Silence) -> object:
+        """Mute alerts for a while."""
+        ...
+
+    def end_silence(self, name: str, *, actor: str, now: datetime) -> object:
+        """End a silence before its time."""
+        ...
+
 
 class Kind(StrEnum):
     """The commands."""
@@ -56,10 +68,16 @@ class Kind(StrEnum):
     REJECT = "reject"
     EXECUTED = "executed"
     REOPEN = "reopen"
+    NOTE = "note"
+    SILENCE = "silence"
+    MAINTENANCE = "maintenance"
+    END_SILENCE = "end_silence"
 
 
 OF_ALERTS = frozenset({Kind.ACKNOWLEDGE, Kind.UNDO})
-"""Commands about alerts; the others are about recommendations."""
+"""Commands about the episode of an alert."""
+OF_ADVICE = frozenset({Kind.APPROVE, Kind.REJECT, Kind.EXECUTED, Kind.REOPEN})
+"""Commands about a version of a recommendation."""
 DONE = {
     Kind.ACKNOWLEDGE: "Acknowledged",
     Kind.UNDO: "Acknowledgement withdrawn",
@@ -67,28 +85,38 @@ DONE = {
     Kind.REJECT: "Rejected",
     Kind.EXECUTED: "Marked as executed",
     Kind.REOPEN: "Decision taken back",
+    Kind.NOTE: "Note written",
+    Kind.SILENCE: "Silenced",
+    Kind.MAINTENANCE: "Maintenance window",
+    Kind.END_SILENCE: "Silence ended",
 }
 """What is said once it is done."""
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command about one episode of an alert, or one version of a recommendation."""
+    """One command about one episode of an alert, one version of a recommendation, or one silence."""
 
     kind: Kind
     subject: str
-    """Id of the alert or recommendation."""
+    """Id of the row that it is about: of an alert or recommendation, or `silence:<id>`."""
     seen: str
     """The episode or version that the operator saw."""
     title: str
     note: str = ""
+    silence: Silence | None = None
+    """What is to be made, or was ended."""
+    stream: str = ""
+    """The stream of the alert or recommendation."""
 
     @classmethod
     def about(cls, kind: Kind, target: Target) -> "Command":
         """The command about what is on the screen now."""
         if isinstance(target, Row):
-            return cls(kind, target.id, target.alert.episode or "", target.alert.title)
-        return cls(kind, target.id, str(target.version), target.proposal.title)
+            return cls(kind, target.id, target.alert.episode or "", target.alert.title, stream=f"alert:{target.id}")
+        if isinstance(target, Holding):
+            return cls(kind, target.id, target.id, target.what, silence=target.silence)
+        return cls(kind, target.id, str(target.version), target.proposal.title, stream=f"recommendation:{target.id}")
 
     def noted(self, note: str) -> "Command":
         """The same with a note or reason."""
@@ -97,7 +125,9 @@ class Command:
     @property
     def key(self) -> tuple[str, str]:
         """Commands with the same key are not sent at the same time."""
-        return self.subject, self.seen
+        if self.kind in OF_ALERTS | OF_ADVICE:
+            return self.subject, self.seen
+        return self.subject, f"{self.kind.value}:{self.silence.id if self.silence else self.note}"
 
     def run(self, actions: Actions, actor: str, now: datetime) -> None:
         """Have it done."""
@@ -107,6 +137,12 @@ class Command:
             actions.undo_acknowledge(self.subject, actor=actor, now=now)
         elif self.kind is Kind.REOPEN:
             actions.reopen(self.subject, actor=actor, now=now)
+        elif self.kind is Kind.NOTE:
+            actions.note(self.stream, actor=actor, text=self.note, now=now)
+        elif self.silence is not None and self.kind is Kind.END_SILENCE:
+            actions.end_silence(self.silence.id, actor=actor, now=now)
+        elif self.silence is not None:
+            actions.silence(self.silence)
         else:
             decide: dict[Kind, Callable[..., object]] = {
                 Kind.APPROVE: actions.approve,
@@ -114,47 +150,6 @@ class Command:
                 Kind.EXECUTED: actions.executed,
             }
             decide[self.kind](self.subject, actor=actor, version=int(self.seen), reason=self.note, now=now)
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What a dialog asks before a command."""
-
-    title: str
-    text: str
-    verb: str
-    note: str = ""
-    """What the text that may be typed is for; empty where there is none."""
-    required: bool = False
-    """Whether the text has to be there."""
-    exact: str = ""
-    """What has to be typed before it can be confirmed."""
-
-
-def question(kind: Kind, target: Target) -> Question:
-    """What to ask before a command about `target`."""
-    if isinstance(target, Row):
-        alert = target.alert
-        if kind is Kind.ACKNOWLEDGE:
-            return Question("Acknowledge", f"{alert.title}: {alert.summary}", "Acknowledge", "a note for the others")
-        holder = alert.acknowledged.actor if alert.acknowledged else "nobody"
-        text = f"{alert.title}: take the acknowledgement of {holder} back?"
-        return Question("Undo acknowledgement", text, "Undo")
-    line = f"{advice_line(target)} · version {target.version}"
-    if kind is Kind.APPROVE:
-        name = cell(target.proposal) if target.proposal.kind == "failover" else ""
-        return Question("Approve", line, "Approve", "a reason, if there is one", exact=name)
-    if kind is Kind.REJECT:
-        return Question("Reject", line, "Reject", "why; it tells those who come after", required=True)
-    if kind is Kind.EXECUTED:
-        return Question("Executed", f"{line}: was it done?", "Executed", "what was done differently, if anything")
-    by = target.decided_by or "nobody"
-    return Question("Take back", f"{line}: take back that {by} has {target.status.value} it?", "Take back")
-
-
-def cell(proposal: Proposal) -> str:
-    """The name of what a proposal changes, without the kind of thing: `billing-db` of `database cluster billing-db`."""
-    return safe(proposal.target.strip().rpartition(" ")[2], 80)
 
 
 def refusal(kind: Kind, target: Target | None, trusted: Trust, *, read_only: bool, ended: bool = False) -> str:
@@ -167,9 +162,15 @@ def refusal(kind: Kind, target: Target | None, trusted: Trust, *, read_only: boo
         if not isinstance(target, Row):
             return "This alert has ended; nothing was done." if ended else "No alert is selected."
         return _about_alert(kind, target)
-    if not isinstance(target, Recommendation):
-        return "There is no recommendation to decide on."
-    return _about_advice(kind, target)
+    if kind in OF_ADVICE:
+        is_advice = isinstance(target, Recommendation)
+        return _about_advice(kind, target) if is_advice else "There is no recommendation to decide on."
+    if kind is Kind.END_SILENCE:
+        over = "This silence is over; nothing was done." if ended else "No silence is selected."
+        return "" if isinstance(target, Holding) and target.silence is not None else over
+    if kind is Kind.NOTE and target is None and not ended:  # what has ended can have a note, too
+        return "Nothing is selected that a note could be written on."
+    return ""
 
 
 def _about_alert(kind: Kind, row: Row) -> str:
@@ -201,6 +202,8 @@ def superseded(command: Command, target: Target | None) -> str:
         current = target if isinstance(target, Row) else None
         gone = current is None or (current.alert.episode or "") != command.seen
         return "This alert has ended; nothing was done." if gone else ""
+    if command.kind not in OF_ADVICE:
+        return ""
     if not isinstance(target, Recommendation):
         return "This recommendation is gone; nothing was done."
     if str(target.version) != command.seen:

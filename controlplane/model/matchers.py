@@ -13,7 +13,8 @@ _MATCHER = re.compile(
     r'\s*(?P<label>[^\s=!~"]+)\s*(?P<operator>=~|!~|!=|=)\s*(?P<value>"(?:[^"\\]|\\.)*"|[^"]*?)\s*', re.S
 )
 _EXAMPLE = 'severity="critical" or host=~"kafka-.*"'
-_MOST = 1_000
+LONGEST = 1_000
+"""Characters of a matcher."""
 
 
 class Matcher(Model):
@@ -28,7 +29,7 @@ class Matcher(Model):
         """Read `label="value"` (quotes may be left out); ValueError says what is wrong."""
         if isinstance(text, Matcher):
             return text
-        found = _MATCHER.fullmatch(text) if isinstance(text, str) and len(text) <= _MOST else None
+        found = _MATCHER.fullmatch(text) if isinstance(text, str) and len(text) <= LONGEST else None
         if found is None:
             raise ValueError(f"{str(text)[:100]!r} is not a matcher; write one such as {_EXAMPLE}")
         if not LABEL.fullmatch(found["label"]):

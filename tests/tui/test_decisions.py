@@ -12,7 +12,8 @@ from controlplane.operator import Operator
 from tests.tui import sample
 from tests.tui.driving import notices, painted, painted_all, ready, renew, screen_text, terminal, until
 from tests.tui.sample import NOW
-from tui.commands import Kind, cell, refusal
+from tui.commands import Kind, refusal
+from tui.questions import cell
 from tui.screens.advice import AdviceScreen
 from tui.screens.confirm import ConfirmDialog
 from tui.trust import Mode, Trust

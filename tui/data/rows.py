@@ -215,6 +215,8 @@ class Holding:
     row: Row | None = None
     """The alert that is acknowledged."""
     text: str = ""
+    silence: Silence | None = None
+    """What is held by it, where it is no acknowledgement."""
 
     @classmethod
     def taken(cls, row: Row, given: Acknowledgement) -> "Holding":
@@ -228,7 +230,7 @@ class Holding:
         what = " ".join(str(matcher) for matcher in silence.matchers)
         text = _folded([what, silence.author, silence.reason, silence.kind])
         name, begin, end = f"silence:{silence.id}", silence.starts_at, silence.ends_at
-        return cls(name, silence.kind, silence.author, begin, silence.reason, what, end, None, text)
+        return cls(name, silence.kind, silence.author, begin, silence.reason, what, end, None, text, silence)
 
     @property
     def newest(self) -> float:

@@ -11,7 +11,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from tui import theme
-from tui.commands import Question
+from tui.questions import Question
 from tui.text import safe
 
 

@@ -17,7 +17,6 @@ from controlplane.settings import (
     InventoryFile,
     InventoryTargets,
     KafkaSource,
-    MissingSecret,
     Notify,
     PrometheusSource,
     RecordedSource,
@@ -182,6 +181,7 @@ def inventories(settings: Settings) -> list["InventorySource"]:
 
 def control_plane(settings: Settings) -> "ControlPlane":
     """Everything a tick needs; problems of rules and prices are kept in it, not raised."""
+    from controlplane.notify.routing import schemes
     from controlplane.tick.plane import ControlPlane
 
     settings.home.mkdir(parents=True, exist_ok=True)
@@ -207,7 +207,7 @@ def control_plane(settings: Settings) -> "ControlPlane":
         prices=books,
         notify=settings.notify,
         route=route(settings.notify),
-        schemes=schemes(settings.notify),
+        schemes=schemes(settings.notify.channels),
         environment=settings.environment,
         set_aside=set_aside,
     )
@@ -215,23 +215,9 @@ def control_plane(settings: Settings) -> "ControlPlane":
 
 def route(notify: Notify) -> Route:
     """The root of the tree of routes: the settings' own, else the default for their channels."""
-    from controlplane.notify.routing import default_route
+    from controlplane.notify.routing import default_route, schemes
 
-    return notify.route if notify.route is not None else default_route(schemes(notify))
-
-
-def schemes(notify: Notify) -> dict[str, str]:
-    """Scheme of the URL of each declared channel; empty where it can't be read."""
-    from controlplane.notify.addresses import own
-
-    found = {}
-    for channel in notify.channels:
-        try:
-            found[channel.name] = own(channel.url.read()).partition("://")[0].lower()
-        except MissingSecret:
-            # It can't be told by now either, whichever kind it is.
-            found[channel.name] = ""
-    return found
+    return notify.route if notify.route is not None else default_route(schemes(notify.channels))
 
 
 def outbox(settings: Settings, log: "EventLog") -> "Outbox":

@@ -1,12 +1,14 @@
 """Who is told what where the settings don't say: by severity and kind of channel."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from controlplane.model.matchers import Matcher
 from controlplane.model.notifications import Subject
 from controlplane.model.routes import Node, Route, Times, Tree, names_kind
 from controlplane.model.rules import Severity
+from controlplane.notify.addresses import own
+from controlplane.settings import Channel, MissingSecret
 
 URGENT = {
     "africas",
@@ -85,6 +87,18 @@ def asleep(node: Node, times: Mapping[str, Times], at: datetime) -> str | None:
     if node.active and not any(times[name].holds(at) for name in node.active):
         return f"active only in the time {', '.join(node.active)}"
     return None
+
+
+def schemes(channels: Iterable[Channel]) -> dict[str, str]:
+    """Scheme of the URL of each channel; empty where it can't be read."""
+    found = {}
+    for channel in channels:
+        try:
+            found[channel.name] = own(channel.url.read()).partition("://")[0].lower()
+        except MissingSecret:
+            # It can't be told by now either, whichever kind it is.
+            found[channel.name] = ""
+    return found
 
 
 def default_route(schemes: Mapping[str, str]) -> Route:

@@ -3,7 +3,7 @@
 import gc
 import getpass
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any, ClassVar
@@ -27,6 +27,7 @@ from tui.screens.base import SnapshotScreen
 from tui.screens.help import HelpScreen
 from tui.screens.jump import Jump
 from tui.screens.recommendations import RecommendationsScreen
+from tui.screens.listing import ListScreen
 from tui.screens.timeline import TimelineScreen
 from tui.theme import DARK, PALETTES, Palette
 from tui.trust import Mode, Trust, trust
@@ -195,6 +196,12 @@ class ControlplaneApp(App[None], inherit_bindings=False):
         return tuple((screen.KEY, screen.NAME, screen.SHORT, screen.count(self.snapshot)) for screen in SCREENS)
 
     @property
+    def unmark(self, names: Collection[str]) -> None:
+        """Take the marks of rows away that were acted on."""
+        for screen in self.screen_stack:
+            if isinstance(screen, ListScreen):
+                screen.unmark(names)
+
     def home_key(self) -> str:
         """The digit of the screen under whatever is open."""
         first = self.screen_stack[0]

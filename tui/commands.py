@@ -152,6 +152,12 @@ class Command:
             decide[self.kind](self.subject, actor=actor, version=int(self.seen), reason=self.note, now=now)
 
 
+def silencing(kind: Kind, subject: str, new: Silence) -> Command:
+    """The command that makes a silence, with the row that it was begun from."""
+    what = " ".join(map(str, new.matchers))
+    return Command(kind, subject or f"silence:{new.id}", new.id, what, silence=new)
+
+
 def refusal(kind: Kind, target: Target | None, trusted: Trust, *, read_only: bool, ended: bool = False) -> str:
     """Why a command about `target` is refused now; empty where it may be sent."""
     if read_only:
@@ -163,8 +169,9 @@ def refusal(kind: Kind, target: Target | None, trusted: Trust, *, read_only: boo
             return "This alert has ended; nothing was done." if ended else "No alert is selected."
         return _about_alert(kind, target)
     if kind in OF_ADVICE:
-        is_advice = isinstance(target, Recommendation)
-        return _about_advice(kind, target) if is_advice else "There is no recommendation to decide on."
+        if not isinstance(target, Recommendation):
+            return "There is no recommendation to decide on."
+        return _about_advice(kind, target)
     if kind is Kind.END_SILENCE:
         over = "This silence is over; nothing was done." if ended else "No silence is selected."
         return "" if isinstance(target, Holding) and target.silence is not None else over

@@ -6,8 +6,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from controlplane.model.errors import ControlplaneError
+from controlplane.model.silences import Silence
 from tui.acting.inverse import inverse
-from tui.commands import DONE, OF_ALERTS, Actions, Command, Kind, Target, refusal, superseded
+from tui.commands import DONE, OF_ALERTS, Actions, Command, Kind, Target, refusal, silencing, superseded
+from tui.data import Row
 from tui.questions import question, undoing
 from tui.screens.confirm import ConfirmDialog
 from tui.text import safe
@@ -70,6 +72,22 @@ class Desk:
                 self.submit([command.noted(note) for command in commands])
 
         self._app.push_screen(ConfirmDialog(question(kind, *able, refused=refused)), answered)
+
+    def ask_silence(self, kind: Kind, rows: Sequence[Row]) -> None:
+        """Ask what to mute, how long and why, showing what that is; then have it done."""
+        if reason := self._refusal(kind, next(iter(rows), None)):
+            self._refuse(reason)
+            return
+        from tui.screens.silence import SilenceDialog, Wish  # it brings the projections: not at the start
+
+        wish = Wish(kind, tuple(rows))
+        subjects = [row.id for row in rows] if wish.each else [rows[0].id if rows else ""]
+
+        def answered(made: tuple[Silence, ...] | None) -> None:
+            if made is not None:
+                self.submit([silencing(kind, *pair) for pair in zip(subjects, made, strict=True)])
+
+        self._app.push_screen(SilenceDialog(wish), answered)
 
     def submit(self, commands: Sequence[Command]) -> None:
         """Send each command once; refuse those that what has happened meanwhile makes impossible."""
@@ -134,6 +152,7 @@ class Desk:
             batch.done.append(command)
         if batch.ended:
             self._tell(batch)
+            self._app.unmark({done.subject for done in batch.done})
         if error:
             self._app.deliver(fresh=True)
         else:

@@ -1,14 +1,15 @@
 """The fourth screen: what keeps people from being paged, who did it and for how long."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
+from tui.commands import Kind, Target
 from tui.data import Holding, Row, Snapshot
-from tui.screens.base import ACT, DECIDE, MOVE
+from tui.screens.base import ACT, DECIDE, MARK, MOVE
 from tui.screens.detail import DetailScreen
 from tui.screens.listing import FIND, ListScreen, answered
 from tui.widgets.lists import HOLDINGS
@@ -28,10 +29,11 @@ class AcknowledgementsScreen(ListScreen):
     EXAMPLE = "own:mira sev:crit platform:shop"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open", id="view.open", tooltip="Everything about the alert"),
-        *ACT[:2],
+        *ACT[:4],
         *DECIDE,
         *FIND,
-        *ACT[2:],
+        *ACT[4:],
+        MARK,
         *MOVE,
     ]
 
@@ -65,6 +67,33 @@ class AcknowledgementsScreen(ListScreen):
         if found is None or found.row is None:
             return None
         return self.control.snapshot.by_id.get(found.row.id, found.row)
+
+    @property
+    def chosen(self) -> Holding | None:
+        """The row under the cursor."""
+        if not self.is_mounted:
+            return None
+        found: Holding | None = self.table.selected or self.table.ended
+        return found
+
+    def kind_of(self, action: str) -> Kind | None:
+        """Undoing a silence is ending it."""
+        silent = self.chosen is not None and self.chosen.silence is not None
+        return Kind.END_SILENCE if action == "undo" and silent else super().kind_of(action)
+
+    def target(self, kind: Kind) -> Target | None:
+        """The alert, or the silence itself."""
+        return self.chosen if kind is Kind.END_SILENCE else super().target(kind)
+
+    def marked_targets(self, kind: Kind, marked: Sequence[Holding]) -> Sequence[Target]:
+        """The silences among the marked rows, or the alerts that are acknowledged."""
+        if kind is Kind.END_SILENCE:
+            return [one for one in marked if one.silence is not None]
+        return [one.row for one in marked if one.row is not None]
+
+    def named(self, subjects: Iterable[str]) -> Collection[str]:
+        """An acknowledgement is about its alert."""
+        return frozenset(subjects) | {f"ack:{subject}" for subject in subjects}
 
     def nothing(self, snapshot: Snapshot, now: datetime) -> str:
         """Nothing is held."""

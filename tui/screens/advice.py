@@ -8,6 +8,7 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from controlplane.model.recommendations import Recommendation
+from tui.commands import Target
 from tui.data import AdviceRow, Row, Snapshot
 from tui.screens.base import ACT, DECIDE, MOVE, SnapshotScreen
 from tui.text import safe
@@ -56,6 +57,11 @@ class AdviceScreen(SnapshotScreen):
     def advised(self) -> Recommendation | None:
         """The recommendation."""
         return self._row.recommendation
+
+    @property
+    def notable(self) -> Target | None:
+        """The recommendation, else the alert that has none."""
+        return self.advised or self.selected
 
     @property
     def copied(self) -> str:

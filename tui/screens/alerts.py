@@ -8,7 +8,7 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from tui.data import Row, Snapshot
-from tui.screens.base import ACT, DECIDE, MOVE
+from tui.screens.base import ACT, DECIDE, MARK, MOVE
 from tui.screens.detail import DetailScreen
 from tui.screens.listing import FIND, ListScreen, answered
 from tui.widgets.alert_list import AlertList
@@ -26,10 +26,11 @@ class AlertsScreen(ListScreen):
     NOUN = "alerts"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open", id="view.open", tooltip="Everything about the alert"),
-        *ACT[:2],
+        *ACT[:4],
         *DECIDE,
         *FIND,
-        *ACT[2:],
+        *ACT[4:],
+        MARK,
         *MOVE,
     ]
     DEFAULT_CSS = """

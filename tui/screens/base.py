@@ -1,6 +1,6 @@
 """What every screen has: the bar, the banner, the footer, and how a snapshot reaches it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar, cast
@@ -14,7 +14,7 @@ from textual.widget import Widget
 from textual.widgets import Footer
 
 from controlplane.model.recommendations import Recommendation
-from tui.commands import OF_ALERTS, Kind, Target, refusal
+from tui.commands import OF_ADVICE, Kind, Target, refusal
 from tui.data import Row, Snapshot
 from tui.text import safe
 from tui.trust import Trust
@@ -32,15 +32,24 @@ _COMMANDS = {
     "executed": Kind.EXECUTED,
     "reopen": Kind.REOPEN,
 }
+    "note": Kind.NOTE,
+    "silence": Kind.SILENCE,
+    "maintenance": Kind.MAINTENANCE,
 
 ACT: tuple[BindingType, ...] = (
     Binding("a", "acknowledge", "Ack", id="act.acknowledge", tooltip="Acknowledge the alert, with a note"),
-    Binding("u", "undo", "Undo", id="act.undo", tooltip="Withdraw the acknowledgement"),
+    Binding("u", "undo", "Undo", id="act.undo", tooltip="Withdraw the acknowledgement; end the silence"),
+    Binding("s", "silence", "Silence", id="act.silence", tooltip="Silence such alerts; shows which before"),
+    Binding("n", "note", "Note", id="act.note", tooltip="Write a note on the alert or recommendation"),
+    Binding("M", "maintenance", "Maintenance window", show=False, id="act.maintenance", tooltip="Plan a silence"),
+    Binding("ctrl+z", "undo_last", "Undo the last", show=False, id="act.undo_last", tooltip="Undo your last action"),
     Binding("y", "copy_id", "Copy", show=False, id="act.copy", tooltip="Copy the id to the clipboard"),
     Binding("ctrl+c", "screen.copy_text", "Copy the marked text", show=False, id="act.copy_text"),
 )
 """Keys for what is done about the selected alert."""
 DECIDE: tuple[BindingType, ...] = (
+MARK = Binding("space", "mark", "Mark", show=False, id="act.mark", tooltip="Mark the row; keys act on all marked ones")
+"""Key of lists whose rows can be acted on together."""
     Binding("A", "approve", "Approve", id="act.approve", tooltip="Approve the recommendation"),
     Binding("X", "reject", "Reject", id="act.reject", tooltip="Reject the recommendation, with the reason"),
     Binding("E", "executed", "Executed", show=False, id="act.executed", tooltip="Say that it was done"),
@@ -128,8 +137,24 @@ class SnapshotScreen(Screen[None], inherit_bindings=False):
         return row.advice[0] if row is not None and row.advice else None
 
     def target(self, kind: Kind) -> Target | None:
+    @property
+    def notable(self) -> Target | None:
+        """What a note is written on."""
+        return self.selected or self.ended
+
         """What a command would be about."""
-        return self.selected if kind in OF_ALERTS else self.advised
+        if kind is Kind.NOTE:
+            return self.notable
+        return self.advised if kind in OF_ADVICE else self.selected
+
+    def targets(self, kind: Kind) -> Sequence[Target]:
+        """All that a command would be about: the marked rows where there are any."""
+        target = self.target(kind)
+        return () if target is None else (target,)
+
+    def kind_of(self, action: str) -> Kind | None:
+        """The command that an action of a key sends."""
+        return _COMMANDS.get(action)
 
     # from the app
 
@@ -173,14 +198,14 @@ class SnapshotScreen(Screen[None], inherit_bindings=False):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Commands that would be refused are dim, and do nothing by key, click or palette."""
-        if (kind := _COMMANDS.get(action)) is not None:
+        if (kind := self.kind_of(action)) is not None:
             return None if self.refused(kind) else True
         return True
 
     def on_key(self, event: events.Key) -> None:
         """Say why, when the key of a refused command is pressed."""
         active = self.active_bindings.get(event.key)
-        if active is not None and not active.enabled and (kind := _COMMANDS.get(active.binding.action)):
+        if active is not None and not active.enabled and (kind := self.kind_of(active.binding.action)):
             self.notify(safe(self.refused(kind)), severity="warning", markup=False)
 
     def on_tabs_chosen(self, event: Tabs.Chosen) -> None:
@@ -189,11 +214,30 @@ class SnapshotScreen(Screen[None], inherit_bindings=False):
 
     def action_acknowledge(self) -> None:
         """Ask for a note and acknowledge the selected alert."""
-        self.control.ask(Kind.ACKNOWLEDGE, self.selected)
+        self.control.ask(Kind.ACKNOWLEDGE, *self.targets(Kind.ACKNOWLEDGE))
 
     def action_undo(self) -> None:
-        """Ask and withdraw the acknowledgement of the selected alert."""
-        self.control.ask(Kind.UNDO, self.selected)
+        """Ask and withdraw the acknowledgement of the selected alert, or end the selected silence."""
+        kind = self.kind_of("undo") or Kind.UNDO
+        self.control.ask(kind, *self.targets(kind))
+
+    def action_note(self) -> None:
+        """Ask for a note on what is selected."""
+        self.control.ask(Kind.NOTE, *self.targets(Kind.NOTE))
+
+    def action_silence(self) -> None:
+        """Ask for a silence of the selected or marked alerts."""
+        rows = [row for row in self.targets(Kind.SILENCE) if isinstance(row, Row)]
+        self.control.desk.ask_silence(Kind.SILENCE, rows)
+
+    def action_maintenance(self) -> None:
+        """Ask for a maintenance window."""
+        rows = [row for row in (self.selected,) if row is not None]
+        self.control.desk.ask_silence(Kind.MAINTENANCE, rows)
+
+    def action_undo_last(self) -> None:
+        """Ask and take back what was done last."""
+        self.control.desk.undo_last()
 
     def action_approve(self) -> None:
         """Ask and approve the selected recommendation; a failover needs the name of its cell typed."""

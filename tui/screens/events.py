@@ -8,6 +8,7 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from controlplane.model.recommendations import Recommendation
+from tui.commands import Target
 from tui.data import Entry, Row, Snapshot
 from tui.screens.advice import AdviceScreen
 from tui.screens.base import ACT, DECIDE, MOVE
@@ -66,6 +67,12 @@ class EventsScreen(ListScreen):
         """The recommendation that the event is about, else that of its alert."""
         row = None if self.chosen is None else self.control.snapshot.advice_by_id.get(self.chosen.advice)
         return row.recommendation if row is not None else super().advised
+
+    @property
+    def notable(self) -> Target | None:
+        """The recommendation that the event is about, else its alert."""
+        row = None if self.chosen is None else self.control.snapshot.advice_by_id.get(self.chosen.advice)
+        return self.selected if row is None or row.recommendation is None else row.recommendation
 
     @property
     def copied(self) -> str:

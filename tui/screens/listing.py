@@ -1,6 +1,6 @@
 """A screen around a list: a filter line under it, panes that follow its cursor, and what it says where it is empty."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, ClassVar
@@ -12,6 +12,7 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from controlplane.model.time import human_duration
+from tui.commands import OF_ADVICE, Kind, Target, refusal
 from tui.data import Snapshot
 from tui.filter import Filter
 from tui.screens.base import SnapshotScreen
@@ -29,7 +30,7 @@ FIND: tuple[BindingType, ...] = (
         id="find.order",
         tooltip="Sort by the next order; a click on a title sorts too",
     ),
-    Binding("escape", "back", "Clear the filter", show=False, id="find.clear"),
+    Binding("escape", "back", "Clear the filter, then the marks", show=False, id="find.clear"),
 )
 """Keys for finding a row."""
 _KEPT = "Enter keeps, Esc clears the filter"
@@ -113,7 +114,11 @@ class ListScreen(SnapshotScreen):
         """Give the list the rows of a snapshot."""
         table = self.table
         table.empty = self._empty(snapshot, now)
-        table.show(self.rows(snapshot), now, self.control.busy, self.control.failed)
+        table.show(self.rows(snapshot), now, self.named(self.control.busy), self.named(self.control.failed))
+
+    def named(self, subjects: Iterable[str]) -> Collection[str]:
+        """The rows that commands about these subjects are about."""
+        return frozenset(subjects)
 
     def show(self, snapshot: Snapshot, now: datetime) -> None:
         """Renew the list; the panes follow when it says that its cursor has been looked after."""
@@ -134,6 +139,8 @@ class ListScreen(SnapshotScreen):
         text = f"{name} {shown:,} of {all_:,}" if table.filter.words else f"{name} {all_:,}"
         typing = self.query_one("#filter", Input).has_focus
         hint = _KEPT if typing else f"by {table.order}"
+        if marked := len(table.marked):
+            hint = f"{marked:,} marked · {hint}"
         retitle(self.query_one("#left"), f"{text} · {hint}")
 
     def _empty(self, snapshot: Snapshot, now: datetime) -> tuple[str, ...]:
@@ -153,6 +160,7 @@ class ListScreen(SnapshotScreen):
         """The cursor is elsewhere: describe what is under it."""
         with suppress(NoMatches):  # its widgets go before it does
             self.show_panes(self.control.snapshot, self.control.now)
+            self._title(self.control.snapshot)
             self.bindings_may_differ()
 
     def on_row_list_sorted(self) -> None:
@@ -160,6 +168,24 @@ class ListScreen(SnapshotScreen):
 
     def on_row_list_opened(self) -> None:
         self.action_open()
+
+    def targets(self, kind: Kind) -> Sequence[Target]:
+        """The marked rows, else the selected one; decisions are made one by one."""
+        if kind in OF_ADVICE or not (marked := self.table.marked):
+            return super().targets(kind)
+        return self.marked_targets(kind, marked)
+
+    def marked_targets(self, kind: Kind, marked: Sequence[Any]) -> Sequence[Target]:  # noqa: ARG002
+        """What a command about marked rows is about."""
+        return tuple(marked)
+
+    def refused(self, kind: Kind) -> str:
+        """Why a command is refused: that of the first target where none of them is possible."""
+        if kind in OF_ADVICE or not self.is_mounted or not self.table.marked:
+            return super().refused(kind)
+        control = self.control
+        found = [refusal(kind, one, control.trusted, read_only=control.read_only) for one in self.targets(kind)]
+        return "" if "" in found else next(iter(found), super().refused(kind))
 
     # keys
 
@@ -186,6 +212,16 @@ class ListScreen(SnapshotScreen):
             case "page_up":
                 table.move(-table.page)
 
+    def action_mark(self) -> None:
+        """Mark the selected row, or take its mark away, and go to the next."""
+        self.table.mark()
+        if self.table.selected is not None:
+            self.table.move(1)
+
+    def unmark(self, names: Collection[str]) -> None:
+        """Take the marks of the rows away that these subjects are about."""
+        self.table.unmark(self.named(names))
+
     def action_order(self) -> None:
         """Sort by the next order."""
         self.table.next_order()
@@ -199,8 +235,10 @@ class ListScreen(SnapshotScreen):
         self.call_after_refresh(self._title, self.control.snapshot)
 
     def action_back(self) -> None:
-        """Clear the filter and return to the list."""
+        """Clear the filter, or where there is none the marks, and return to the list."""
         line = self.query_one("#filter", Input)
+        if not line.value and not line.has_focus:
+            self.table.unmark()
         line.value = ""
         line.remove_class("-open")
         self._to_list()

@@ -8,6 +8,7 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from controlplane.model.recommendations import Recommendation
+from tui.commands import Target
 from tui.data import AdviceRow, Row, Snapshot
 from tui.screens.advice import AdviceScreen
 from tui.screens.base import ACT, DECIDE, MOVE
@@ -70,6 +71,11 @@ class RecommendationsScreen(ListScreen):
     def advised(self) -> Recommendation | None:
         """The selected recommendation."""
         return None if self.chosen is None else self.chosen.recommendation
+
+    @property
+    def notable(self) -> Target | None:
+        """The recommendation, else the alert that has none."""
+        return self.advised or self.selected
 
     @property
     def copied(self) -> str:

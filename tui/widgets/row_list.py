@@ -20,6 +20,8 @@ from tui.widgets.columns import GAP, Column, R, Table, layout, needs
 _MARK = 2
 _BUSY, _FAILED = "…", "!"
 """Marks of a row with a command under way, and of one whose last command failed."""
+_SIGNS = {(False, False): " ", (True, False): ">", (False, True): "•", (True, True): "»"}
+"""What stands before a row: (under the cursor, marked)."""
 _Cells = tuple[tuple[str, Style], ...]
 
 
@@ -78,6 +80,7 @@ class RowList(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         self._now: datetime | None = None
         self._busy: Collection[str] = frozenset()
         self._failed: Collection[str] = frozenset()
+        self._marks: dict[str, None] = {}
         self._wanted: dict[str, int] = {}
         self._columns: list[tuple[Column[R], int]] = []
         self._drawn: dict[int, object] = {}
@@ -99,10 +102,40 @@ class RowList(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         """The last that was known of the row under the cursor, where that is gone."""
         return self._gone
 
+    @property
+    def marked(self) -> list[R]:
+        """The rows that are marked, in the order in which they were."""
+        return [self._known[name] for name in self._marks]
+
+    def mark(self) -> None:
+        """Mark the row under the cursor, or take its mark away."""
+        row = self.selected
+        if row is None:
+            return
+        if row.id in self._marks:
+            del self._marks[row.id]
+        else:
+            self._marks[row.id] = None
+        self._marks_changed()
+
+    def unmark(self, names: Collection[str] | None = None) -> bool:
+        """Take the marks of these rows away, or all; whether there was one."""
+        kept = {} if names is None else {name: None for name in self._marks if name not in names}
+        changed = kept != self._marks
+        self._marks = kept
+        if changed:
+            self._marks_changed()
+        return changed
+
+    def _marks_changed(self) -> None:
+        self._refresh_changed()
+        self.post_message(self.Moved(self))
+
     def show(self, rows: Sequence[R], now: datetime, busy: Collection[str] = (), failed: Collection[str] = ()) -> None:
         """Take new rows; `busy` are rows with a command under way, `failed` those whose last one failed."""
         before = self.selected
         self._known = {row.id: row for row in rows}
+        self._marks = {name: None for name in self._marks if name in self._known}  # what is gone has no mark
         self._all, self._now, self._busy, self._failed = rows, now, busy, failed
         wanted = needs(
             self.table.columns, rows, now
@@ -249,7 +282,8 @@ class RowList(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         cells = []
         for column, width in self._columns:
             cells.append((fit(column.cell(row, now), width, right=column.right), column.style(row)))
-        return tuple(cells), row.id == self.cursor_id, mark
+        here, marked = row.id == self.cursor_id, row.id in self._marks
+        return tuple(cells), here, _SIGNS[here, marked] + mark
 
     def render_line(self, y: int) -> Strip:
         """One line of the widget: the header, a row, or a word about why there is none."""
@@ -265,8 +299,8 @@ class RowList(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         cells, current, mark = line
         if current:
             base += self._cursor_style()
-        mark_style = theme.BAD if mark == _FAILED else theme.HEADING
-        segments = [Segment((">" if current else " ") + mark, base + mark_style)]
+        mark_style = theme.BAD if _FAILED in mark else theme.HEADING
+        segments = [Segment(mark, base + mark_style)]
         for text, style in cells:
             if style.reverse:  # only the word is turned around, not its padding
                 segments += [Segment(text.rstrip(), base + style), Segment(" " * GAP, base)]

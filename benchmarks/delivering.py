@@ -30,7 +30,7 @@ class Deliver:
         except ImportError as error:
             raise Unavailable(f"run it from the repository with the packages of its tests ({error})") from None
         from controlplane.eventlog.log import EventLog
-        from controlplane.eventlog.projections import DELIVERIES, OUTBOX
+        from controlplane.eventlog.projections import DELIVERIES, OUTBOX, SHOWN
         from controlplane.notify.channels import load_channels
         from controlplane.notify.outbox import Outbox, follow
         from controlplane.settings import Channel, Secret
@@ -56,7 +56,7 @@ class Deliver:
             [Channel(name=name, url=Secret(env=f"BENCH_{name.upper()}")) for name in healthy | hanging]
         )
         log = EventLog.open(f"sqlite:///{folder / 'events.db'}")
-        box = Outbox(log, channels, OUTBOX, DELIVERIES, now=lambda: datetime.now(UTC), holder="bench")
+        box = Outbox(log, channels, OUTBOX, DELIVERIES, SHOWN, now=lambda: datetime.now(UTC), holder="bench")
 
         def work() -> Seconds:
             ended = threading.Event()

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from controlplane.monitor.server import MonitorServer
     from controlplane.notify.channels import Channels
     from controlplane.notify.outbox import DeliveryReport, Outbox
+    from controlplane.receive.server import ReceiveServer
     from controlplane.rules.load import Loaded
     from controlplane.telemetry.collector import Collector
     from controlplane.telemetry.store import SampleStore
@@ -222,7 +223,7 @@ def route(notify: Notify) -> Route:
 
 def outbox(settings: Settings, log: "EventLog") -> "Outbox":
     """What is queued, and the channels of the settings to send it by; what they can't be loaded for is in it."""
-    from controlplane.eventlog.projections import DELIVERIES, OUTBOX
+    from controlplane.eventlog.projections import DELIVERIES, OUTBOX, SHOWN
     from controlplane.notify.letters import LABELS
     from controlplane.notify.outbox import Outbox
 
@@ -235,6 +236,7 @@ def outbox(settings: Settings, log: "EventLog") -> "Outbox":
         channels=channels(settings),
         rows=OUTBOX,
         records=DELIVERIES,
+        shown=SHOWN,
         now=lambda: datetime.now(UTC),
         holder=f"{socket.gethostname()}/{os.getpid()}",
         max_age=notify.max_age,
@@ -309,6 +311,23 @@ def monitor(settings: Settings, address: str) -> "MonitorServer":
     from controlplane.monitor.server import Gathering, MonitorServer
 
     return MonitorServer(address, Gathering(settings, lambda: open_log(settings)))
+
+
+def receiver(settings: Settings, address: str) -> "ReceiveServer":
+    """The server of what providers send back, listening; CannotListen where it can't, MissingSecret without secrets."""
+    from controlplane.receive.receiver import Receiver
+    from controlplane.receive.reply import reply
+    from controlplane.receive.server import ReceiveServer
+
+    check_receiver(settings)
+    return ReceiveServer(address, Receiver(settings.receive, settings.home, lambda: open_log(settings), reply))
+
+
+def check_receiver(settings: Settings) -> None:
+    """MissingSecret names the secret of an endpoint that isn't there or is empty."""
+    for secret in settings.receive.endpoints.values():
+        if secret is not None:
+            secret.read()
 
 
 def missing_settings(path: Path | None) -> NoSettings:

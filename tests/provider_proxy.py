@@ -17,6 +17,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from socketserver import StreamRequestHandler, ThreadingTCPServer
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 import trustme
@@ -25,7 +26,8 @@ SLACK = "slack.com"
 HOOKS = "hooks.slack.com"
 PAGERDUTY = "events.pagerduty.com"
 PAGERDUTY_EU = "events.eu.pagerduty.com"
-HOSTS = (SLACK, HOOKS, "files.slack.com", PAGERDUTY, PAGERDUTY_EU)
+FILES = "files.slack.com"
+HOSTS = (SLACK, HOOKS, FILES, PAGERDUTY, PAGERDUTY_EU)
 
 WEBHOOK = ("T0PLANTED", "B0PLANTED", "plantedWebhookSecret99")
 TOKEN = "xoxb-1111-2222-plantedBotSecret77"
@@ -59,6 +61,7 @@ class Request:
     headers: dict[str, str]
     body: dict[str, Any]
     at: float
+    data: bytes = b""
 
 
 @dataclass
@@ -79,17 +82,23 @@ class Providers:
         self.requests: list[Request] = []
         self.refused: list[str] = []
         self.slack: list[dict[str, Any]] = []
-        """Messages that were accepted, in order."""
+        """Messages that were accepted, in order; a bot's are as they are after their last edit."""
+        self.threads: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        """Replies by the ts of their message."""
+        self.gone: set[str] = set()
+        """ts of messages that somebody deleted."""
+        self.files: dict[str, bytes] = {}
         self.incidents: dict[str, PagerDutyIncident] = {}
         self.received: queue.SimpleQueue[Request] = queue.SimpleQueue()
         self.connected = threading.Event()
         self.port = 0
+        self._posts: dict[str, int] = {}
         self._scripts: dict[str, list[Reply]] = defaultdict(list)
         self._released = threading.Event()
         self._lock = threading.Lock()
 
     def next_replies(self, host: str, *replies: Reply) -> None:
-        """Answer the next requests of the host like this."""
+        """Answer the next requests of a host, or of a host and path (`slack.com/api/chat.update`), like this."""
         with self._lock:
             self._scripts[host].extend(replies)
 
@@ -120,7 +129,7 @@ class Providers:
         """Take note of a request and say how to answer; None = hung and given up."""
         with self._lock:
             self.requests.append(request)
-            script = self._scripts[request.host]
+            script = self._scripts[request.host + request.path] or self._scripts[request.host]
             scripted = script.pop(0) if script else None
             reply = self._process(request) if scripted is None or scripted.process else Reply()
         self.received.put(request)
@@ -135,7 +144,10 @@ class Providers:
         if request.host == HOOKS:
             return self._webhook(request)
         if request.host == SLACK:
-            return self._post_message(request)
+            return self._api(request)
+        if request.host == FILES:
+            self.files[request.path.rpartition("/")[2]] = request.data
+            return Reply(200, f"OK - {len(request.data)}")
         if request.host in {PAGERDUTY, PAGERDUTY_EU}:
             return self._enqueue(request)
         return Reply(404, "not found")
@@ -148,21 +160,54 @@ class Providers:
         self.slack.append(request.body)
         return Reply(200, "ok", {"Content-Type": "text/html"})
 
-    def _post_message(self, request: Request) -> Reply:
-        def no(error: str) -> Reply:
-            return Reply(200, json.dumps({"ok": False, "error": error}), {"Content-Type": "application/json"})
+    def _api(self, request: Request) -> Reply:
+        """The methods of Slack's Web API that a bot may call in its channel."""
+        body, method = request.body, request.path.removeprefix("/api/")
 
-        if request.path != "/api/chat.postMessage":
-            return no("unknown_method")
+        def said(**answer: Any) -> Reply:
+            return Reply(200, json.dumps(answer), {"Content-Type": "application/json"})
+
+        def no(error: str) -> Reply:
+            return said(ok=False, error=error)
+
         if request.headers.get("authorization") != f"Bearer {TOKEN}":
             return no("invalid_auth")
-        if request.body.get("channel") != CHANNEL:
+        if method == "files.getUploadURLExternal":
+            if not body.get("filename") or not body.get("length", "").isdigit():
+                return no("invalid_arguments")
+            name = f"F{len(self.files):08d}"
+            self.files[name] = b""
+            return said(ok=True, upload_url=f"https://{FILES}/upload/v1/{name}", file_id=name)
+        if method == "files.completeUploadExternal":
+            names = [file["id"] for file in body.get("files", [])]
+            if not names or not all(self.files.get(name) for name in names):
+                return no("file_not_found")
+            if body.get("channel_id") != CHANNEL or body.get("thread_ts") not in self._posts:
+                return no("channel_not_found")
+            self.threads[body["thread_ts"]].append({"files": names})
+            return said(ok=True, files=[{"id": name} for name in names])
+        if method not in {"chat.postMessage", "chat.update"}:
+            return no("unknown_method")
+        if body.get("channel") != CHANNEL:
             return no("channel_not_found")
-        if problem := block_kit_problem(request.body):
+        if problem := block_kit_problem(body):
             return no(problem)
-        self.slack.append(request.body)
-        answer = {"ok": True, "channel": CHANNEL, "ts": f"1700000000.{len(self.slack):06d}"}
-        return Reply(200, json.dumps(answer), {"Content-Type": "application/json"})
+        if method == "chat.update":
+            ts = body.get("ts", "")
+            if ts not in self._posts or ts in self.gone:
+                return no("message_not_found")
+            self.slack[self._posts[ts]] |= {name: body[name] for name in ("text", "blocks") if name in body}
+            return said(ok=True, channel=CHANNEL, ts=ts, text=body["text"])
+        if (thread := body.get("thread_ts")) is not None:
+            if thread not in self._posts:
+                return no("thread_not_found")
+            self.threads[thread].append(body)
+            ts = f"1700000001.{sum(map(len, self.threads.values())):06d}"
+        else:
+            self.slack.append(dict(body))
+            ts = f"1700000000.{len(self.slack):06d}"
+            self._posts[ts] = len(self.slack) - 1
+        return said(ok=True, channel=CHANNEL, ts=ts)
 
     def _enqueue(self, request: Request) -> Reply:
         event = request.body
@@ -211,6 +256,10 @@ def block_kit_problem(body: dict[str, Any]) -> str:
         ):
             return "invalid_blocks"
         if block["type"] == "section" and not 0 < len(block["text"]["text"]) <= 3000:
+            return "invalid_blocks"
+        if block["type"] == "actions" and (
+            not 0 < len(block["elements"]) <= 25 or any(len(b["value"]) > 2000 for b in block["elements"])
+        ):
             return "invalid_blocks"
         if block["type"] == "context" and not 0 < len(block["elements"]) <= 10:
             return "invalid_blocks"
@@ -263,13 +312,17 @@ class _Provider(BaseHTTPRequestHandler):
         data = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         headers = {name.lower(): value for name, value in self.headers.items()}
         server: _Server = self.server  # type: ignore[assignment]
-        reply = server.providers.handle(Request(self.host, self.path, headers, json.loads(data), time.monotonic()))
+        kind = headers.get("content-type", "").partition(";")[0]
+        body = json.loads(data) if kind == "application/json" else {}
+        if kind == "application/x-www-form-urlencoded":
+            body = dict(parse_qsl(data.decode()))
+        reply = server.providers.handle(Request(self.host, self.path, headers, body, time.monotonic(), data))
         if reply is None or reply.disconnect:
             return
-        body = reply.body.encode()
-        head = [f"HTTP/1.1 {reply.status} X", f"Content-Length: {len(body)}", "Connection: close"]
+        text = reply.body.encode()
+        head = [f"HTTP/1.1 {reply.status} X", f"Content-Length: {len(text)}", "Connection: close"]
         head += [f"{name}: {value}" for name, value in reply.headers.items()]
-        answer = "\r\n".join([*head, "", ""]).encode() + body
+        answer = "\r\n".join([*head, "", ""]).encode() + text
         if not reply.drip:
             self.wfile.write(answer)
             return

@@ -45,6 +45,11 @@ def kind_of(url: str) -> Kind:
     return {SLACK: Kind.SLACK, PAGERDUTY: Kind.PAGERDUTY}.get(schema, Kind.TEXT)
 
 
+def edits(url: str) -> bool:
+    """Whether messages can be edited there: a Slack bot can, an incoming webhook can't."""
+    return own(url).lower().startswith(f"{SLACK}://bot/")
+
+
 def secrets_of(url: str) -> tuple[str, ...]:
     """Every part of a URL that could be a credential, as written and decoded: user, password, path, query values.
 
@@ -59,6 +64,10 @@ def secrets_of(url: str) -> tuple[str, ...]:
         parts |= {form for field in fields for form in (field, unquote(field), quote(unquote(field), safe=""))}
     except ValueError:
         parts |= set(re.split(r"[/@:?&=#]+", url))
+    if edits(url):
+        # Where a bot posts is no secret, and it is part of the reference of every message.
+        channel = own(url).rstrip("/").rpartition("/")[2]
+        parts -= {form for name in (channel, unquote(channel)) for form in (name, name.lstrip("#"))}
     return tuple(sorted((part for part in parts if len(part) >= 4 and part not in _PUBLIC), key=len, reverse=True))
 
 

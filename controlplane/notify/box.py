@@ -67,6 +67,8 @@ class Outbox:
     """The projection of Delivery by id."""
     records: Any
     """The projection of DeliveryRecord by id."""
+    shown: Any
+    """The projection of Shown by channel and dedup_key."""
     now: Callable[[], datetime]
     holder: str
     max_age: timedelta = timedelta(hours=6)

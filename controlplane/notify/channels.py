@@ -2,27 +2,31 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
 import apprise
+from apprise.attachment.memory import AttachMemory
 
 from controlplane.model.errors import ControlplaneError, InvalidInput, Place, Problem
 from controlplane.model.labels import printable
 from controlplane.model.notifications import Action, Message
 from controlplane.model.rate import Rate
 from controlplane.model.rules import Severity
-from controlplane.notify.addresses import Kind, kind_of, own, scrub, secrets_of
+from controlplane.notify.addresses import Kind, edits, kind_of, own, scrub, secrets_of
 from controlplane.notify.pace import HOUSE
 from controlplane.notify.plugins import register
 from controlplane.notify.preview import bodies
-from controlplane.notify.receipt import CURRENT, Attempt, Receipt, Verdict
+from controlplane.notify.receipt import CURRENT, Attempt, Receipt, Upload, Verdict
+from controlplane.notify.routing import URGENT
+from controlplane.notify.thread import NOTHING, Thread, edit, superseded
 from controlplane.settings import Channel as Declared
 
 __all__ = ["Channel", "Channels", "load_channels", "scrub"]
 
 _DETAIL = 300
+_ATTACH: Any = AttachMemory
 _TYPES = {
     Severity.CRITICAL: apprise.NotifyType.FAILURE,
     Severity.WARNING: apprise.NotifyType.WARNING,
@@ -39,17 +43,37 @@ class Channel:
     rate: Rate
     secrets: tuple[str, ...] = field(repr=False)
     _apprise: Any = field(repr=False)
+    edits: bool = False
+    """Whether later messages of a page edit the first one."""
+    buttons: bool = False
+    """Whether messages have buttons, because something receives what they send."""
+    _follows: bool = False
+    """Whether a chart is sent after its message."""
 
-    def requests(self, message: Message) -> int:
+    def requests(self, message: Message, thread: Thread = NOTHING) -> int:
         """How many requests a send of the message makes at most."""
+        if self.edits:
+            return 1 + (thread.shown is not None) + len(thread.superseded)
         return len(bodies(self.kind, message))
 
-    def send(self, message: Message, attempt: Attempt) -> Receipt:
+    def unwanted(self, message: Message, thread: Thread) -> str:
+        """Why there is nothing to send; empty where there is."""
+        if message.action is not Action.ACKNOWLEDGE or self.kind is Kind.PAGERDUTY:
+            return ""
+        if not self.edits:
+            return "an acknowledgement is shown where messages can be edited, which they can't be here"
+        return "" if thread.shown is not None else "no message of the page is there that could show who has it"
+
+    def send(self, message: Message, attempt: Attempt, thread: Thread = NOTHING) -> Receipt:
         """Render and send once, and say what came of it; raises nothing, and no secret is in the receipt."""
         token = CURRENT.set(attempt)
         try:
             receipt = Receipt(Verdict.DELIVERED)
-            for body in bodies(self.kind, message):
+            if self.edits:
+                if thread.shown is not None:
+                    attempt.edit = edit(message, thread.shown, buttons=self.buttons)
+                attempt.ends = tuple(superseded(message, shown) for shown in thread.superseded)
+            for body in bodies(self.kind, message, buttons=self.buttons):
                 attempt.body, attempt.receipt = body, None
                 last = self._send(message, attempt)
                 # What names the message is the answer to the first part.
@@ -62,15 +86,49 @@ class Channel:
             CURRENT.reset(token)
         return self._clean(receipt)
 
+    def illustrates(self, message: Message) -> bool:
+        """Whether the chart of the message follows it in a send of its own."""
+        return self._follows and message.chart is not None and message.action is Action.TRIGGER
+
+    def illustrate(self, message: Message, reference: str, attempt: Attempt) -> Receipt:
+        """Send the chart of a message that has arrived; raises nothing, as `send`."""
+        token = CURRENT.set(attempt)
+        try:
+            receipt = self._illustrate(message, reference, attempt)
+        except Exception as error:  # noqa: BLE001 - a chart that can't be drawn is no message lost
+            receipt = Receipt(Verdict.REJECTED, f"{type(error).__name__}: {error}")
+        finally:
+            CURRENT.reset(token)
+        return self._clean(receipt)
+
+    def _illustrate(self, message: Message, reference: str, attempt: Attempt) -> Receipt:
+        from controlplane.notify.chart import caption, png
+
+        assert message.chart is not None
+        title = caption(message)
+        picture = png(message.chart, title)
+        if self.edits:
+            attempt.upload = Upload("chart.png", title, picture, reference)
+            return self._notify("", "chart", apprise.NotifyType.INFO, attempt)
+        return self._notify("", title, apprise.NotifyType.INFO, attempt, picture)
+
     def _send(self, message: Message, attempt: Attempt) -> Receipt:
         text = attempt.body if self.kind is Kind.TEXT else {"title": "", "body": message.incident}
         ended = message.action is Action.RESOLVE
+        style = apprise.NotifyType.SUCCESS if ended else _TYPES[message.severity]
+        return self._notify(text["title"], text["body"], style, attempt)
+
+    def _notify(
+        self, title: str, body: str, style: apprise.NotifyType, attempt: Attempt, picture: bytes | None = None
+    ) -> Receipt:
+        attach = None if picture is None else _ATTACH(content=picture, name="chart.png", mimetype="image/png")
         result = self._apprise.notify(
-            body=text["body"],
-            title=text["title"],
-            notify_type=apprise.NotifyType.SUCCESS if ended else _TYPES[message.severity],
+            body=body,
+            title=title,
+            notify_type=style,
             body_format=apprise.NotifyFormat.TEXT,
             interpret_escapes=False,
+            attach=attach,
         )
         if self.kind is not Kind.TEXT and attempt.receipt is not None:
             return attempt.receipt
@@ -82,14 +140,7 @@ class Channel:
     def _clean(self, receipt: Receipt) -> Receipt:
         # First the secrets, then the cut: a cut secret would no longer be recognised.
         detail, reference = (scrub(text, self.secrets) for text in (receipt.detail, receipt.reference))
-        return Receipt(
-            verdict=receipt.verdict,
-            detail=printable(detail, _DETAIL),
-            status=receipt.status,
-            retry_after=receipt.retry_after,
-            reference=printable(reference),
-            unreachable=receipt.unreachable,
-        )
+        return replace(receipt, detail=printable(detail, _DETAIL), reference=printable(reference))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +155,16 @@ class Channels:
 
 
 def load_channels(
-    channels: Sequence[Declared], *, timeout: timedelta = timedelta(seconds=15), strict: bool = True
+    channels: Sequence[Declared],
+    *,
+    timeout: timedelta = timedelta(seconds=15),
+    strict: bool = True,
+    buttons: bool = False,
 ) -> Channels:
     """Load every declared channel; InvalidInput names each one that can't be used, and the remedy, but no secret.
 
     With `strict=False` such channels end up in `broken` instead, so that the others go on; what waits for them is kept.
+    With `buttons` Slack's messages have those that acknowledge and silence.
     """
     register()
     loaded: dict[str, Channel] = {}
@@ -116,7 +172,7 @@ def load_channels(
     broken: dict[str, str] = {}
     for channel in channels:
         try:
-            loaded[channel.name] = _load(channel)
+            loaded[channel.name] = _load(channel, buttons)
         except ControlplaneError as error:
             broken[channel.name] = str(error)
             problems.append(Problem(Place("settings", path=f"notify.channels.{channel.name}"), str(error)))
@@ -125,7 +181,7 @@ def load_channels(
     return Channels(loaded, broken, timeout)
 
 
-def _load(channel: Declared) -> Channel:
+def _load(channel: Declared, buttons: bool) -> Channel:
     url = channel.url.read().strip()
     secrets = secrets_of(url)
     _Scrubber.hide(secrets)
@@ -139,9 +195,18 @@ def _load(channel: Declared) -> Channel:
             f"the URL in {where} isn't one that can be notified; write it as in {_EXAMPLES}, or as apprise documents it"
         )
     kind = kind_of(url)
-    return Channel(channel.name, kind, channel.rate or HOUSE[kind], secrets, service)
+    return Channel(
+        channel.name, kind, channel.rate or HOUSE[kind], secrets, service, edits(url), buttons, _follows(url, service)
+    )
 
 
+def _follows(url: str, service: Any) -> bool:
+    # What reads messages by program, pagers and SMS get one message and no second one for a picture.
+    scheme = own(url).partition("://")[0].lower()
+    return edits(url) or (bool(service[0].attachment_support) and scheme not in URGENT | _MACHINES)
+
+
+_MACHINES = {f"{name}{secure}" for name in ("json", "xml", "form") for secure in ("", "s")}
 _EXAMPLES = (
     "slackops://hooks/T…/B…/…, slackops://bot/xoxb-…/channel, pdevents://routing-key or mailtos://user:password@host"
 )

@@ -9,7 +9,9 @@ from controlplane.model.units import human, many
 
 TITLE = 250
 NOTE = 500
+COMMAND_LINES = 12
 _LABELS = 300
+_LINE = 400
 
 
 def fit(text: str, limit: int) -> str:
@@ -34,12 +36,14 @@ def state(message: Message) -> str:
         return message.severity.upper()
     if message.action is Action.RESOLVE:
         return "RESOLVED"
+    if message.action is Action.ACKNOWLEDGE:
+        return f"{message.severity.upper()} acknowledged"
     return f"{message.severity.upper()} {'still ' if message.repeated else ''}firing"
 
 
 def headline(message: Message) -> str:
     """State, how many, and what, in a line."""
-    count = f" ({_many(message, message.firing)})" if message.firing > 1 else ""
+    count = f" ({counted(message, message.firing)})" if message.firing > 1 else ""
     return f"{state(message)}{count}: {printable(message.title)}"
 
 
@@ -62,7 +66,7 @@ def numbers(message: Message) -> str:
     if message.subject is Subject.SELF:
         if message.action is Action.RESOLVE:
             return f"messages get through again, after {lasted}"
-        return f"{_many(message, message.firing)} given up since {instant(message.started_at)}"
+        return f"{counted(message, message.firing)} given up since {instant(message.started_at)}"
     if message.action is Action.RESOLVE:
         return f"{_alerts(message.resolved)} resolved after {lasted}, began {instant(message.started_at)}"
     ended = f", {message.resolved:,} resolved" if message.resolved else ""
@@ -70,7 +74,8 @@ def numbers(message: Message) -> str:
     return f"{_alerts(message.firing)} firing{ended} since {instant(message.started_at)} ({lasted}){muted}"
 
 
-def _many(message: Message, number: int) -> str:
+def counted(message: Message, number: int) -> str:
+    """`12 alerts`, or messages where it is about those."""
     return many(number, "message") if message.subject is Subject.SELF else _alerts(number)
 
 
@@ -99,6 +104,18 @@ def unlisted(message: Message, listed: int) -> str:
     shown = sum(1 for item in message.members[:listed] if item.firing is not ended)
     left = (message.resolved if ended else message.firing) - shown
     return f"… and {left:,} more" if left > 0 and listed else ""
+
+
+def impact(message: Message) -> list[str]:
+    """How far it reaches, and what else fires there."""
+    return [printable(line, _LINE) for line in message.impact]
+
+
+def check(message: Message) -> tuple[str, str]:
+    """The first check of the runbook: what to find out, and the command (of several lines), each may be empty."""
+    question, _, command = message.check.partition("\n")
+    lines = [printable(line, _LINE) for line in command.splitlines()[:COMMAND_LINES]]
+    return printable(question, _LINE), "\n".join(line for line in lines if line.strip())
 
 
 def hidden(message: Message) -> list[str]:
@@ -142,10 +159,15 @@ def text(message: Message) -> dict[str, str]:
     if message.members:
         lines += ["", *(f"- {member(item)}" for item in message.members)]
     lines += [more] if (more := unlisted(message, len(message.members))) else []
-    if message.hidden:
-        lines += ["", *hidden(message)]
     if message.note:
         lines += ["", printable(message.note, NOTE)]
+    if message.impact:
+        lines += ["", "Reach", *(f"- {line}" for line in impact(message))]
+    if message.hidden:
+        lines += ["", *hidden(message)]
+    question, command = check(message)
+    if question or command:
+        lines += ["", f"First check: {question}".rstrip(" :"), *(f"  {line}" for line in command.splitlines())]
     for item in message.advice:
         lines += ["", "Recommendation", *(f"  {line}" for line in advice(item))]
     lines += ["", *references(message)]

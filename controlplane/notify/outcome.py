@@ -4,7 +4,7 @@ import hashlib
 from datetime import datetime, timedelta
 
 from controlplane.model.events import Draft
-from controlplane.model.notifications import Delivery
+from controlplane.model.notifications import Delivery, Shown
 from controlplane.model.payloads import (
     EventPayload,
     NotificationDeadLettered,
@@ -30,6 +30,8 @@ def settled(delivery: Delivery, receipt: Receipt, at: datetime, max_age: timedel
             reference=receipt.reference,
             attempts=attempts,
             seconds=max(0.0, (at - (delivery.decided_at or delivery.queued_at)).total_seconds()),
+            detail=receipt.detail,
+            shown=_shown(delivery, receipt),
         )
         return _draft(delivery, "delivered", delivered, at)
     if receipt.verdict is Verdict.REJECTED:
@@ -44,6 +46,20 @@ def settled(delivery: Delivery, receipt: Receipt, at: datetime, max_age: timedel
         delivery=delivery.id, channel=delivery.channel, attempts=attempts, error=error, next_attempt_at=at + wait
     )
     return _draft(delivery, f"failed/{attempts}", failed, at)
+
+
+def _shown(delivery: Delivery, receipt: Receipt) -> Shown | None:
+    message = delivery.message
+    if not receipt.editable:
+        return None
+    return Shown(
+        channel=delivery.channel,
+        dedup_key=message.dedup_key,
+        reference=receipt.reference,
+        action=message.action,
+        severity=message.severity,
+        firing=message.firing,
+    )
 
 
 def dead(delivery: Delivery, attempts: int, error: str, at: datetime) -> Draft:

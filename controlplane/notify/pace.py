@@ -38,4 +38,7 @@ class Bucket:
 
     def take(self, number: int = 1) -> None:
         """Take so many at once; what isn't there is owed and comes back later for it."""
-        self._taken.extend([self._clock()] * number)
+        for _ in range(number):
+            at = self._clock()
+            full = len(self._taken) == self._taken.maxlen
+            self._taken.append(max(at, self._taken[0] + self._per) if full else at)

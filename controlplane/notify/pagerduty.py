@@ -19,9 +19,9 @@ _RESERVE = 1_000
 
 
 def pagerduty(message: Message) -> dict[str, Any]:
-    """The body for /v2/enqueue without routing_key: a trigger with everything known, or a resolve of the same key."""
-    if message.action is Action.RESOLVE:
-        return resolve(message.dedup_key)
+    """The body for /v2/enqueue without routing_key: a trigger with all that is known, or what became of its key."""
+    if message.action is not Action.TRIGGER:
+        return {"event_action": message.action.value, "dedup_key": message.dedup_key[:DEDUP_KEY]}
     client = f"controlplane ({printable(message.environment)})" if message.environment else "controlplane"
     body: dict[str, Any] = {
         "event_action": "trigger",
@@ -72,6 +72,8 @@ def _details(message: Message) -> dict[str, Any]:
         "rule": printable(message.rule),
         "runbook": printable(message.runbook, 1_000) if message.runbook else "none",
         **({"note": printable(message.note, words.NOTE)} if message.note else {}),
+        **({"reach": words.impact(message)} if message.impact else {}),
+        **({"first_check": "\n".join(words.check(message)).strip()} if message.check else {}),
         **({"muted_by_it": [line.removeprefix("- ") for line in words.hidden(message)[1:]]} if message.hidden else {}),
         "evidence": [
             {

@@ -1,7 +1,7 @@
 """Our own apprise plugins: `slackops://` and `pdevents://`. They send the body they are given and leave a receipt.
 
 slackops://hooks/<T…>/<B…>/<secret>     incoming webhook
-slackops://bot/<xoxb-…>/<channel>       chat.postMessage
+slackops://bot/<xoxb-…>/<channel>       the Web API
 pdevents://<routing key>[?region=eu]    Events API v2
 """
 
@@ -11,27 +11,15 @@ from typing import Any
 import apprise
 
 from controlplane.notify.addresses import PAGERDUTY, SLACK
-from controlplane.notify.post import Answer, post
+from controlplane.notify.post import excerpt, post
 from controlplane.notify.receipt import CURRENT, Attempt, Receipt, Verdict
+from controlplane.notify.slackbot import Bot
 
 WEBHOOK = "https://hooks.slack.com/services"
-POST_MESSAGE = "https://slack.com/api/chat.postMessage"
 ENQUEUE = {"us": "https://events.pagerduty.com/v2/enqueue", "eu": "https://events.eu.pagerduty.com/v2/enqueue"}
 
 # apprise annotates only part of itself.
 NotifyBase: Any = apprise.NotifyBase
-
-_PASSING = {
-    "fatal_error",
-    "internal_error",
-    "rate_limited",
-    "ratelimited",
-    "request_timeout",
-    "service_unavailable",
-    "team_added_to_org",
-}
-"""Errors of Slack's API after which the same message may be accepted later."""
-_EXCERPT = 200
 
 
 class _Receipted(NotifyBase):  # type: ignore[misc]
@@ -93,18 +81,9 @@ class SlackOps(_Receipted):
                 return answer
             if answer.status == 200 and answer.text.strip() == "ok":
                 return Receipt(Verdict.DELIVERED, status=200)
-            return answer.failure(f"Slack's webhook answered {_excerpt(answer)}")
-        answer = post(attempt, POST_MESSAGE, {**attempt.body, "channel": self._channel}, self._token)
-        if isinstance(answer, Receipt):
-            return answer
-        data = answer.json()
-        if answer.status == 200 and data.get("ok") is True:
-            return Receipt(Verdict.DELIVERED, status=200, reference=str(data.get("ts", "")))
-        error = data.get("error")
-        if answer.status == 200 and data.get("ok") is False and isinstance(error, str):
-            verdict = Verdict.RETRY if error in _PASSING else Verdict.REJECTED
-            return Receipt(verdict, f"Slack answered ok: false, {error}", 200, answer.retry_after)
-        return answer.failure(f"Slack answered {_excerpt(answer)}")
+            return answer.failure(f"Slack's webhook answered {excerpt(answer)}")
+        bot = Bot(attempt, self._token, self._channel)
+        return bot.tell() if attempt.upload is None else bot.upload(attempt.upload)
 
 
 class PagerDutyEvents(_Receipted):
@@ -136,11 +115,7 @@ class PagerDutyEvents(_Receipted):
         data = answer.json()
         if answer.status == 202 and data.get("status") == "success":
             return Receipt(Verdict.DELIVERED, status=202, reference=str(data.get("dedup_key", "")))
-        return answer.failure(f"PagerDuty answered {_excerpt(answer)}")
-
-
-def _excerpt(answer: Answer) -> str:
-    return repr(answer.text[:_EXCERPT]) if answer.text else "nothing"
+        return answer.failure(f"PagerDuty answered {excerpt(answer)}")
 
 
 def register() -> None:

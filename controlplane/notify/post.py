@@ -1,4 +1,4 @@
-"""One HTTPS POST of JSON: verified TLS, no redirects, no credentials but those given, bounded time and answer."""
+"""One HTTPS POST: verified TLS, no redirects, no credentials but those given, bounded time and answer."""
 
 import email.utils
 import json
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import requests
 import urllib3
@@ -17,6 +18,7 @@ from controlplane.notify.receipt import CURRENT, Attempt, Receipt, Verdict
 
 CONNECT_SECONDS = 5.0
 ANSWER_BYTES = 65_536
+_EXCERPT = 200
 _RETRIED_4XX = {408, 429}
 
 
@@ -76,13 +78,22 @@ class _Adapter(HTTPAdapter):
 
 
 def post(attempt: Attempt, url: str, body: Mapping[str, Any], token: str | None = None) -> Answer | Receipt:
-    """POST the body; an Answer of any status, or the receipt of a failure without one.
+    """POST the body as JSON; see `send`."""
+    return send(attempt, url, json.dumps(body, ensure_ascii=False).encode(), "application/json; charset=utf-8", token)
+
+
+def form(attempt: Attempt, url: str, fields: Mapping[str, str], token: str | None = None) -> Answer | Receipt:
+    """POST the fields of a form; see `send`."""
+    return send(attempt, url, urlencode(fields).encode(), "application/x-www-form-urlencoded", token)
+
+
+def send(attempt: Attempt, url: str, data: bytes, content: str, token: str | None = None) -> Answer | Receipt:
+    """POST the data; an Answer of any status, or the receipt of a failure without one.
 
     Proxy and certificate authority come from the environment (HTTPS_PROXY, REQUESTS_CA_BUNDLE).
     """
     seconds = attempt.timeout.total_seconds()
-    data = json.dumps(body, ensure_ascii=False).encode()
-    headers = {"Content-Type": "application/json; charset=utf-8", "User-Agent": "controlplane", "Connection": "close"}
+    headers = {"Content-Type": content, "User-Agent": "controlplane", "Connection": "close"}
     try:
         with requests.Session() as session:
             session.mount("https://", _Adapter(max_retries=0))
@@ -98,6 +109,11 @@ def post(attempt: Attempt, url: str, body: Mapping[str, Any], token: str | None 
                 return Answer(response.status_code, _text(response), _retry_after(response.headers))
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
         return Receipt(Verdict.RETRY, _explain(error, attempt), unreachable=True)
+
+
+def excerpt(answer: Answer) -> str:
+    """The beginning of an answer, for people."""
+    return repr(answer.text[:_EXCERPT]) if answer.text else "nothing"
 
 
 def _text(response: requests.Response) -> str:

@@ -1,6 +1,5 @@
 """What a channel would be sent, without sending it."""
 
-from collections.abc import Callable
 from typing import Any
 
 from controlplane.model.notifications import Message
@@ -12,22 +11,22 @@ from controlplane.settings import Channel
 
 __all__ = ["Kind", "bodies", "kind_of", "render", "render_for"]
 
-_RENDERERS: dict[Kind, Callable[[Message], dict[str, Any]]] = {
-    Kind.SLACK: slack,
-    Kind.PAGERDUTY: pagerduty,
-    Kind.TEXT: text,
-}
 
-
-def render(kind: Kind, message: Message) -> dict[str, Any]:
+def render(kind: Kind, message: Message, *, buttons: bool = False) -> dict[str, Any]:
     """The body for a kind of channel: JSON for Slack and PagerDuty, `title` and `body` for text."""
-    return _RENDERERS[kind](message)
+    match kind:
+        case Kind.SLACK:
+            return slack(message, buttons=buttons)
+        case Kind.PAGERDUTY:
+            return pagerduty(message)
+        case Kind.TEXT:
+            return text(message)
 
 
-def bodies(kind: Kind, message: Message) -> list[dict[str, Any]]:
+def bodies(kind: Kind, message: Message, *, buttons: bool = False) -> list[dict[str, Any]]:
     """Everything that is sent, in order: the message, and for PagerDuty the end of each page that it supersedes."""
     ended = [resolve(key) for key in message.superseded] if kind is Kind.PAGERDUTY else []
-    return [render(kind, message), *ended]
+    return [render(kind, message, buttons=buttons), *ended]
 
 
 def render_for(channel: Channel, message: Message) -> dict[str, Any]:

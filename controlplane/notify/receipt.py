@@ -9,6 +9,8 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
+from controlplane.notify.thread import Edit
+
 TOO_MANY = 429
 
 
@@ -32,6 +34,8 @@ class Receipt:
     """How long the provider asked us to wait."""
     reference: str = ""
     """The provider's id of the message, such as Slack's ts."""
+    editable: bool = False
+    """Whether later messages of the page can edit the one that `reference` names."""
     unreachable: bool = False
     """No answer came, so that any other message of the channel would fare no better now."""
 
@@ -45,13 +49,32 @@ class Aborted(OSError):
     """The deadline of the attempt passed before its connection was open."""
 
 
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A picture that goes where a message is."""
+
+    name: str
+    title: str
+    data: bytes
+    reference: str
+    """The message's."""
+
+
 @dataclass(slots=True)
 class Attempt:
-    """One send in progress: its time limit, the body that goes out, and the receipt that the plugin leaves."""
+    """One send in progress: its time limit, what goes out, and the receipt that the plugin leaves."""
 
     timeout: timedelta
     body: dict[str, Any] = field(default_factory=dict)
+    edit: Edit | None = None
+    """What is edited instead of sending the body anew, where that is still there."""
+    ends: tuple[Edit, ...] = ()
+    """Other messages that are edited once this one arrived."""
+    upload: Upload | None = None
+    """A picture to send instead of the body."""
     receipt: Receipt | None = None
+    arrived: Receipt | None = None
+    """What holds whatever comes of the rest of the attempt: the message is there."""
     _socket: socket.socket | None = None
     _aborted: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)

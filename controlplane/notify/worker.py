@@ -1,12 +1,9 @@
 """A worker of the outbox: lanes, leases, buckets and the sends that are on their way."""
 
-import queue
-import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable
+from datetime import timedelta
 from uuid import uuid4
 
 from controlplane.model.errors import ControlplaneError
@@ -19,12 +16,14 @@ from controlplane.model.payloads import (
     NotificationSuppressed,
 )
 from controlplane.notify.box import DeliveryReport, Outbox
+from controlplane.notify.buckets import Buckets
 from controlplane.notify.channels import Channel
 from controlplane.notify.lanes import Lanes, Queued
 from controlplane.notify.letters import Letters
 from controlplane.notify.outcome import dead, dropped, settled
-from controlplane.notify.pace import Bucket
-from controlplane.notify.receipt import Attempt, Receipt, Verdict
+from controlplane.notify.receipt import Receipt, Verdict
+from controlplane.notify.sends import Sending, Sends
+from controlplane.notify.thread import Thread
 
 FOLLOWED = "outbox"
 """The lease of the worker that follows the outbox."""
@@ -41,15 +40,6 @@ _MEND = 15.0
 _UNLIMITED = 10**9
 
 
-@dataclass(slots=True, eq=False)
-class _Sending:
-    """An attempt on its way in a thread of its own."""
-
-    delivery: Delivery
-    attempt: Attempt
-    deadline: float
-
-
 class Worker:
     """The state of a worker. All access to the log is in the calling thread; sends are in threads, one per channel."""
 
@@ -64,14 +54,13 @@ class Worker:
         """Position up to which the lanes have what the log says."""
         self._held: dict[str, str] = {}
         """Channel → the lane of it that is worked on, whose lease is ours."""
-        self._sending: dict[str, _Sending] = {}
+        self._sends = Sends()
         self._waiting: dict[str, float] = {}
         """Channel → when (monotonic) it has a token again."""
         self._paused: dict[str, float] = {}
         """Channel → until when (monotonic) it is left alone."""
-        self._buckets: dict[str, Bucket] = {}
+        self._buckets = Buckets(self._log, outbox.records)
         self._budget: dict[str, int] = defaultdict(lambda: outbox.limit)
-        self._results: queue.SimpleQueue[tuple[_Sending, Receipt]] = queue.SimpleQueue()
         self._stop_at = time.monotonic() + self._channels.timeout.total_seconds()
         self._following = False
         self._queued = False
@@ -85,7 +74,7 @@ class Worker:
             self._read()
             for channel in list(self._lanes.todo):
                 self._advance(channel)
-            while self._sending or self._waiting:
+            while self._sends.messages or self._sends.charts or self._waiting:
                 self._turn()
         self._report.left = len(self._rows.read())
         return self._report
@@ -128,7 +117,7 @@ class Worker:
                     self._head = newest
                     self._read()
                     for channel in list(self._lanes.todo):
-                        if channel not in self._sending and channel not in self._waiting:
+                        if channel not in self._sends.messages and channel not in self._waiting:
                             self._advance(channel)
                 self._turn(_POLL)
                 if self._report != DeliveryReport():
@@ -136,7 +125,7 @@ class Worker:
                     self._report = DeliveryReport()
             self._stop_at = time.monotonic()
             self._waiting.clear()
-            while self._sending:
+            while self._sends.messages:
                 self._turn()
         finally:
             self._log.release(FOLLOWED, self._holder)
@@ -148,35 +137,22 @@ class Worker:
 
     def _turn(self, longest: float = float("inf")) -> None:
         """Wait for the next thing to happen, at most so long, and deal with it."""
-        moments = [sending.deadline for sending in self._sending.values()] + list(self._waiting.values())
-        wait = min([longest, *(moment - time.monotonic() for moment in moments)])
-        try:
-            sending, receipt = self._results.get(timeout=max(wait, 0.0))
-        except queue.Empty:
-            self._overdue()
+        moments = self._sends.deadlines + list(self._waiting.values())
+        found = self._sends.next(min([longest, *(moment - time.monotonic() for moment in moments)]))
+        for sending, receipt in self._sends.overdue() if found is None else [found]:
+            if sending.chart:
+                self._drawn(sending, receipt)
+            else:
+                self._finish(sending, receipt)
+        if found is None:
             for channel in [name for name, moment in self._waiting.items() if moment <= time.monotonic()]:
                 del self._waiting[channel]
                 self._advance(channel)
-        else:
-            # A late answer to an attempt that was cut off is of no interest.
-            if self._sending.get(sending.delivery.channel) is sending:
-                self._finish(sending, receipt)
 
     def _read(self) -> None:
         at = self._now()
         self._lanes = Lanes(self._rows.read(), at, held=set(self._held.values()), paused=self._paused)
-        if new := [n for n in self._lanes.todo if n not in self._buckets and n in self._channels.loaded]:
-            self._fill(new, at)
-
-    def _fill(self, names: Sequence[str], at: datetime) -> None:
-        """Buckets as they are after what the log knows to have been sent."""
-        sent: dict[str, list[timedelta]] = defaultdict(list)
-        for record in self._log.rows(self._box.records).values():
-            if record.attempts and record.channel in names:
-                sent[record.channel].append(max(timedelta(0), at - record.at))
-        for name in names:
-            rate = self._channels.loaded[name].rate
-            self._buckets[name] = Bucket(rate, [ago for ago in sent[name] if ago < rate.per])
+        self._buckets.fill(self._lanes.todo, self._channels, at)
 
     def _advance(self, channel: str) -> None:
         """Work on the channel's lanes until a send is on its way or nothing is left to do for it for now."""
@@ -186,9 +162,9 @@ class Worker:
                 self._let_go(channel)
                 lane = None
             if lane is None and not self._lanes.todo.get(channel):
+                self._draw(channel)
                 return
-            bucket = self._buckets.get(channel)
-            wait = 0.0 if bucket is None else bucket.wait()
+            wait = self._buckets.wait(channel)
             at = time.monotonic()
             if self._budget[channel] <= 0 or at >= self._stop_at or at + wait > self._stop_at:
                 self._rest(channel)
@@ -242,6 +218,8 @@ class Worker:
                     reason = "the incident ended before anybody was told of it; the resolve follows"
                     self._record(delivery, dropped(delivery, reason, self._now()))
                     self._log.release(f"attempt/{delivery.id}", self._holder)
+                elif why := channel.unwanted(delivery.message, self._thread(delivery)):
+                    self._record(delivery, dropped(delivery, why, self._now()))
                 else:
                     self._start(channel, delivery)
                     return True
@@ -264,31 +242,45 @@ class Worker:
         if delivery.attempts == 0:
             # Stays behind if this process dies in the middle, and then says that the message may have arrived.
             self._lease(f"attempt/{delivery.id}", _NEVER)
-        timeout = self._channels.timeout
-        sending = _Sending(delivery, Attempt(timeout), time.monotonic() + timeout.total_seconds())
-        self._sending[delivery.channel] = sending
+        thread = self._thread(delivery)
         self._budget[delivery.channel] -= 1
-        if (bucket := self._buckets.get(delivery.channel)) is not None:
-            bucket.take(channel.requests(delivery.message))
+        self._buckets.take(delivery.channel, channel.requests(delivery.message, thread))
+        self._sends.message(channel, delivery, thread, self._channels.timeout)
 
-        def send() -> None:
-            self._results.put((sending, channel.send(delivery.message, sending.attempt)))
+    def _thread(self, delivery: Delivery) -> Thread:
+        """What the channel shows of the page, and of those that end with it."""
+        message = delivery.message
+        keys = [message.dedup_key, *(key for key in message.superseded if key != message.dedup_key)]
+        shown, *ended = (self._log.row(self._box.shown, f"{delivery.channel}/{key}") for key in keys)
+        return Thread(shown, tuple(one for one in ended if one is not None))
 
-        threading.Thread(target=send, name=f"notify-{delivery.channel}", daemon=True).start()
+    def _draw(self, channel: str) -> None:
+        """Begin to send a chart where no message waits and the rate allows it."""
+        loaded = self._channels.loaded.get(channel)
+        if loaded is None or channel in self._paused:
+            self._sends.forget(channel)
+        elif channel not in self._waiting and self._sends.undrawn(channel):
+            at, wait = time.monotonic(), self._buckets.wait(channel)
+            if at + wait >= self._stop_at:
+                self._sends.forget(channel)
+            elif wait:
+                self._waiting[channel] = at + wait
+            else:
+                self._buckets.take(channel)
+                self._sends.chart(loaded, self._channels.timeout)
 
-    def _overdue(self) -> None:
-        """Cut off every attempt whose deadline has passed."""
-        error = f"no answer within {self._channels.timeout.total_seconds():g} s; the message may have arrived"
-        for sending in list(self._sending.values()):
-            if sending.deadline <= time.monotonic():
-                sending.attempt.abort()
-                self._finish(sending, Receipt(Verdict.RETRY, error, unreachable=True))
+    def _drawn(self, sending: Sending, receipt: Receipt) -> None:
+        """What came of a chart; nobody waits for it, and it isn't tried again."""
+        channel = sending.delivery.channel
+        if receipt.verdict is not Verdict.DELIVERED:
+            self._report.errors[channel] = f"the message arrived, its chart didn't: {receipt.detail}"
+        if channel not in self._sends.messages:
+            self._advance(channel)
 
-    def _finish(self, sending: _Sending, receipt: Receipt) -> None:
+    def _finish(self, sending: Sending, receipt: Receipt) -> None:
         """Record the outcome, then go on with the lane or, after a failure, with what the failure isn't about."""
         delivery = sending.delivery
         channel = delivery.channel
-        del self._sending[channel]
         draft = settled(delivery, receipt, self._now(), self._max_age)
         try:
             gone = self._record(delivery, draft)
@@ -300,6 +292,8 @@ class Worker:
             self._log.release(f"attempt/{delivery.id}", self._holder)
         if gone:
             self._lanes.done(delivery)
+        if gone and receipt.verdict is Verdict.DELIVERED and (loaded := self._channels.loaded.get(channel)):
+            self._sends.arrived(loaded, delivery, receipt.reference)
         if receipt.unreachable or receipt.limited:
             payload = draft.payload
             wait = payload.next_attempt_at - draft.occurred_at if isinstance(payload, NotificationFailed) else _SECOND

@@ -154,7 +154,7 @@ def test_fit_counts_utf16_units_and_splits_no_character(value: str, limit: int, 
 def test_slack_says_everything_an_engineer_needs():
     said = message(firing=3, resolved=1)
     body = slack(said)
-    assert body["blocks"][0]["text"]["text"] == "CRITICAL firing (3 alerts): Kafka consumer group is behind"
+    assert body["blocks"][0]["text"]["text"] == "🔴 CRITICAL firing (3 alerts): Kafka consumer group is behind"
     shown = "\n".join(strings(body["blocks"]))
     for expected in (
         "catalyst / kafka (production)",
@@ -295,7 +295,7 @@ HIDDEN = tuple(member(f"db{n}", summary=f"db{n} is down", labels={"host": f"db{n
 def test_a_repetition_says_that_nothing_is_new():
     said = message(repeated=True, firing=3)
     assert text(said)["title"] == "CRITICAL still firing (3 alerts): Kafka consumer group is behind"
-    assert slack(said)["blocks"][0]["text"]["text"] == text(said)["title"]
+    assert slack(said)["blocks"][0]["text"]["text"] == f"🔴 {text(said)['title']}"
     assert pagerduty(said)["payload"]["summary"].startswith(text(said)["title"])
     assert pagerduty(said)["payload"]["custom_details"]["state"] == "CRITICAL still firing"
     assert "still" not in str(slack(message()))

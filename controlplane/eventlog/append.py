@@ -7,6 +7,7 @@ from sqlalchemy import Connection, column, delete, func, insert, select, update,
 
 from controlplane.eventlog.codec import Stored, decode_payload, encode, event_hash
 from controlplane.eventlog.errors import ConcurrencyError, EventConflict
+from controlplane.eventlog.latest import encode_reading
 from controlplane.eventlog.rows import chunks
 from controlplane.eventlog.schema import (
     GENESIS,
@@ -116,7 +117,7 @@ def insert_events(connection: Connection, fresh: Sequence[Stored]) -> list[Store
 def replace_readings(connection: Connection, current: Sequence[Reading]) -> None:
     """Make `current` the readings, whatever they were."""
     connection.execute(delete(readings))
-    docs = {reading.alert: encode(reading) for reading in current}
+    docs = {reading.alert: encode_reading(reading) for reading in current}
     if docs:
         connection.execute(insert(readings), [{"alert": alert, "doc": doc} for alert, doc in docs.items()])
 

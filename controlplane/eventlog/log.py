@@ -1,6 +1,7 @@
 """The event log: append, read, verify; projections change in the transaction that appends."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -21,10 +22,11 @@ from controlplane.eventlog.append import (
 )
 from controlplane.eventlog.archive import Archiver, ArchiveReport
 from controlplane.eventlog.chain import verify_log
-from controlplane.eventlog.codec import Stored, decode, to_event
+from controlplane.eventlog.codec import Stored, to_event
 from controlplane.eventlog.database import Database
-from controlplane.eventlog.errors import EventStoreError
-from controlplane.eventlog.latest import LatestReading, latest
+from controlplane.eventlog.errors import EventStoreError, UnreadableEvent
+from controlplane.eventlog.latest import LatestReading, decode_reading, latest
+from controlplane.eventlog.marks import Marked
 from controlplane.eventlog.migrate import prepare_tables
 from controlplane.eventlog.paging import fetch, page_of
 from controlplane.eventlog.projections import PROJECTIONS, Projection
@@ -35,7 +37,6 @@ from controlplane.eventlog.size import size_of
 from controlplane.eventlog.verify import Verification
 from controlplane.model.alerts import Reading
 from controlplane.model.events import Draft, Event
-from controlplane.model.labels import printable
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -46,7 +47,7 @@ PAGE = 1000
 """Events that one transaction reads."""
 
 
-class EventLog:
+class EventLog(Marked):
     """An append-only log of events with its projections, on SQLite or PostgreSQL. Safe to use from several threads."""
 
     def __init__(self, database: Database, projections: Sequence[Projection[Any]]) -> None:
@@ -248,10 +249,14 @@ class EventLog:
             return size_of(connection)
 
     def readings(self) -> dict[str, Reading]:
-        """The current readings by alert id."""
+        """The current readings by alert id; one that can't be read is left out, for the next tick writes it anew."""
         with self._database.reading() as connection:
             found = sorted((row.alert, row.doc) for row in connection.execute(select(schema.readings)))
-        return {alert: decode(Reading, doc, f"the reading of alert {printable(alert)}") for alert, doc in found}
+        read = {}
+        for alert, doc in found:
+            with suppress(UnreadableEvent):
+                read[alert] = decode_reading(alert, doc)
+        return read
 
     def latest_readings(self) -> dict[str, LatestReading]:
         """The same with the histories not decoded yet: for screens, which show one of them at a time."""

@@ -2,8 +2,6 @@
 
 from enum import StrEnum
 
-from pydantic import Field
-
 from controlplane.model.base import Model
 from controlplane.model.labels import canonical, short_hash
 from controlplane.model.rules import Severity
@@ -59,13 +57,20 @@ class Alert(Model):
 
 
 class Reading(Model):
-    """What a screen needs of the signal behind an active alert: the newest value and a short history."""
+    """What a screen needs of the signal behind an active alert: the newest value and the last hours."""
 
     alert: str
     at: Instant
     value: float | None
-    history: tuple[tuple[int, float | None], ...] = Field(default=())
-    """(epoch ms, value), oldest first, at most 120 points."""
+    at_ms: tuple[int, ...] = ()
+    """Epoch ms, ascending; all of the last half hour and what stood out in the six hours before."""
+    values: tuple[float | None, ...] = ()
+    """As long as `at_ms`; None = not a number."""
+
+    @property
+    def history(self) -> tuple[tuple[int, float | None], ...]:
+        """(epoch ms, value), oldest first."""
+        return tuple(zip(self.at_ms, self.values, strict=True))
 
 
 def alert_id(rule: str, source: str, labels: dict[str, str]) -> str:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from controlplane.model.alerts import Alert
 from controlplane.model.money import human_money
-from controlplane.model.notifications import Action, Advice, Incident, Message
+from controlplane.model.notifications import Action, Advice, Chart, Incident, Message
 from controlplane.model.recommendations import Recommendation, Survival
 from controlplane.notify.incident import MEMBERS, Told, cut, member, worst
 from controlplane.notify.needs import News
@@ -29,10 +29,13 @@ def compose(
     advice: Mapping[str, Sequence[Recommendation]],
     hidden: Sequence[Alert] = (),
     *,
+    chart: Chart | None = None,
     runbooks: str | None,
     environment: str,
 ) -> Message:
-    """The message of an incident; `advice` holds the open recommendations by alert id, `hidden` what it inhibits."""
+    """The message of an incident; `advice` holds the open recommendations by alert id, `hidden` what it inhibits,
+    `chart` is of the worst alert that fires.
+    """
     members = [*(member(alert) for alert in told.firing), *told.gone][:MEMBERS]
     head = members[0] if members else None
     return Message(
@@ -55,7 +58,8 @@ def compose(
         hidden=tuple(member(alert) for alert in worst(hidden, HIDDEN)),
         repeated=told.news is News.REPEAT,
         advice=() if told.action is Action.RESOLVE else tuple(_advice(told.firing, incident, advice)),
-        runbook=_runbook(head.runbook if head else None, runbooks),
+        chart=chart,
+        runbook=runbook_of(head.runbook if head else None, runbooks),
         environment=environment,
     )
 
@@ -67,10 +71,11 @@ def _advice(
     listed = [alert.id for alert in firing]
     others = sorted((advice.keys() & set(incident.firing)).difference(listed))
     found = [recommendation for alert in (*listed, *others) for recommendation in advice.get(alert, ())]
-    return [_short(recommendation) for recommendation in found[:ADVICE]]
+    return [short(recommendation) for recommendation in found[:ADVICE]]
 
 
-def _short(recommendation: Recommendation) -> Advice:
+def short(recommendation: Recommendation) -> Advice:
+    """A recommendation as a message carries it."""
     proposal = recommendation.proposal
     cost = proposal.cost
     return Advice(
@@ -94,7 +99,8 @@ def survival(verdicts: Sequence[Survival]) -> str:
     return f"yes, {', '.join(verdict.loss for verdict in verdicts)}" if verdicts else "not checked"
 
 
-def _runbook(name: str | None, runbooks: str | None) -> str | None:
+def runbook_of(name: str | None, runbooks: str | None) -> str | None:
+    """The runbook's URL, or its name where it isn't known where runbooks are."""
     if name is None or runbooks is None:
         return name
     return f"{runbooks.rstrip('/')}/{name}"

@@ -1,6 +1,6 @@
 """Reading samples: full resolution, or rollups where only they are left."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -62,6 +62,37 @@ def read(connection: Connection, window: Window, step_ms: int) -> Samples:
         series = fetch(connection, _SERIES_OF_ROWS)
     coverage = fetch(connection, _COVERAGE + condition, {**times, **chosen}).cast(COVERAGE)
     return _numbered(series, rows, _clipped(coverage, after, window.until, step_ms))
+
+
+_SERIES = """
+    SELECT sid, source, platform, signal, labels FROM telemetry.series WHERE signal = ANY($signals)
+    ORDER BY source, platform, signal, labels
+"""
+_AT_STEPS = """
+    SELECT sid, ts, value FROM telemetry.samples SEMI JOIN steps USING (ts) SEMI JOIN chosen USING (sid)
+    WHERE ts >= (SELECT full_since FROM telemetry.meta)
+"""
+
+
+def read_at(
+    connection: Connection,
+    steps: Sequence[int],
+    signals: Collection[str],
+    choose: Callable[[pl.DataFrame], pl.Series],
+) -> Samples:
+    """Samples at some steps of the series that `choose` picks by sid; without coverage."""
+    known = series_of(connection, signals)
+    chosen = known.filter(pl.col("sid").is_in(choose(known).implode()))
+    named = {"steps": pl.DataFrame({"ts": steps}, schema={"ts": pl.Int64}), "chosen": chosen.select("sid")}
+    with frames(connection, named):
+        rows = fetch(connection, _AT_STEPS)
+    series = chosen.filter(pl.col("sid").is_in(rows["sid"].unique().implode()))
+    return _numbered(series, rows, COVERAGE.to_frame())
+
+
+def series_of(connection: Connection, signals: Collection[str]) -> pl.DataFrame:
+    """Every series of some signals, in order."""
+    return fetch(connection, _SERIES, {"signals": list(signals)}).cast(SERIES)
 
 
 def _condition(window: Window) -> tuple[str, dict[str, object]]:

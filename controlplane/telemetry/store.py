@@ -65,6 +65,20 @@ class SampleStore:
         window = reading.Window(after_ms, until_ms, signals, platforms, None)
         return self.file.run(lambda connection: reading.read(connection, window, self._step_ms), read_only=True)
 
+    def read_at(
+        self, steps: Sequence[int], signals: Collection[str], choose: Callable[[pl.DataFrame], pl.Series]
+    ) -> Samples:
+        """The samples at some steps (epoch ms) of a few series, numbered and ordered as by `read`.
+
+        `choose` gets the series (frames.SERIES) of the signals and returns the sids of those to read. Coverage is left
+        out.
+        """
+        return self.file.run(lambda connection: reading.read_at(connection, steps, signals, choose), read_only=True)
+
+    def series(self, signals: Collection[str]) -> pl.DataFrame:
+        """Every stored series (frames.SERIES) of some signals."""
+        return self.file.run(lambda connection: reading.series_of(connection, signals), read_only=True)
+
     def history(
         self,
         after_ms: int,

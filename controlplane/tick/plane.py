@@ -17,6 +17,9 @@ from controlplane.model.rules import FailoverRule, Placed, RuleSet, ScalingRule
 from controlplane.notify.decide import Rules
 from controlplane.notify.groups import Grouper
 from controlplane.notify.labels import Places
+from controlplane.notify.routing import URGENT
+from controlplane.notify.routing import takers
+from controlplane.oncall.roster import Roster
 from controlplane.rules.compile import Compiled, compile_rules
 from controlplane.settings import Notify
 from controlplane.telemetry.collector import Collector
@@ -45,6 +48,8 @@ class Policy:
     schemes: Mapping[str, str] = field(default_factory=dict)
     """Scheme of the URL of each declared channel, in their order; empty where it can't be read."""
     environment: str = "default"
+    roster: Roster = field(default_factory=Roster)
+    """Who is on call when."""
 
     @cached_property
     def compiled(self) -> Compiled:
@@ -64,8 +69,13 @@ class Policy:
             inhibit=self.notify.inhibit,
             times=self.notify.times,
             channels=tuple(channel.name for channel in self.notify.channels),
+            urgent=frozenset(name for name, scheme in self.schemes.items() if scheme in URGENT),
             runbooks=self.notify.runbooks,
             environment=self.environment,
+            people=self.notify.people,
+            schedules=self.notify.schedules.keys(),
+            escalations=self.notify.escalations,
+            takers=takers(self.schemes),
         )
 
     @cached_property

@@ -8,7 +8,16 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from controlplane.eventlog.projections import ALERTS, INCIDENTS, ON_CALL, RECOMMENDATIONS, UNADVISED, Projection
+from controlplane.eventlog.projections import (
+    ADVISED,
+    ALERTS,
+    INCIDENTS,
+    ON_CALL,
+    RECOMMENDATIONS,
+    SILENCES,
+    UNADVISED,
+    Projection,
+)
 from controlplane.model.alerts import Alert, AlertState
 from controlplane.model.events import Draft, Event
 from controlplane.model.notifications import Incident
@@ -20,14 +29,18 @@ from controlplane.model.payloads import (
     AlertResolved,
     RecommendationProposed,
     RecommendationWithdrawn,
+    SilenceWarned,
 )
 from controlplane.model.recommendations import Recommendation
 from controlplane.model.silences import Silence
 from controlplane.model.time import from_ms, to_ms
-from controlplane.model.views import Unadvised
+from controlplane.model.views import AdviceTold, Unadvised
+from controlplane.notify.advising import asked, tell
 from controlplane.notify.decide import Rules
 from controlplane.notify.decide import decide as notify
 from controlplane.notify.decide import due as notify_due
+from controlplane.notify.desk import Desk
+from controlplane.notify.ending import ending, warn
 from controlplane.tick import advise
 from controlplane.tick.advise import Adviser
 from controlplane.tick.alerts import facts_of
@@ -47,6 +60,7 @@ class Board:
     silences: Sequence[Silence] = ()
     on_call: dict[str, OnCall] = field(default_factory=dict)
     pauses: Mapping[str, Pause] = field(default_factory=dict)
+    advised: dict[str, AdviceTold] = field(default_factory=dict)
 
     def apply(self, draft: Draft) -> None:
         """Fold an event that is about to be appended."""
@@ -56,6 +70,11 @@ class Board:
         _fold(INCIDENTS, self.incidents, event)
         _fold(UNADVISED, self.unadvised, event)
         _fold(ON_CALL, self.on_call, event)
+        _fold(ADVISED, self.advised, event)
+        if isinstance(draft.payload, SilenceWarned):
+            rows = {one.id: one for one in self.silences}
+            _fold(SILENCES, rows, event)
+            self.silences = tuple(rows.values())
 
 
 def _fold(projection: Projection[T], rows: dict[str, T], event: Event) -> None:
@@ -97,6 +116,7 @@ def walk(
     for draft in changes:
         by_step.setdefault(to_ms(draft.occurred_at), []).append(draft)
     made: list[Draft] = []
+    wanted = asked(rules.tree)
     for ts in sorted(by_step.keys() | set(steps)):
         at = from_ms(ts)
         here = by_step.get(ts, [])
@@ -126,7 +146,25 @@ def walk(
             )
             for draft in told:
                 board.apply(draft)
-        made += [*here, *advice, *told]
+        also = _also(rules, board, at, advice, wanted=wanted, behind=ts < live)
+        made += [*here, *advice, *told, *also]
+    return made
+
+
+def _also(
+    rules: Rules, board: Board, at: datetime, advice: Sequence[Draft], *, wanted: bool, behind: bool
+) -> list[Draft]:
+    """What is told besides alerts: recommendations where a route wants them, and silences that end soon."""
+    full = advise.full(at)
+    # Of a silence that may be over by now nobody is told.
+    ends = not behind and bool(ending(board.silences, at))
+    if not ends and not (wanted and (advice or full)):
+        return []
+    desk = Desk(at, rules, board.alerts, board.silences, board.on_call, board.pauses, behind)
+    made = tell(desk, advice, board.recommendations, board.advised, full=full) if wanted else []
+    made += warn(desk) if ends else []
+    for draft in made:
+        board.apply(draft)
     return made
 
 

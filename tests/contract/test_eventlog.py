@@ -186,7 +186,7 @@ def test_text_that_differs_only_in_escapes_stays_apart(log: EventLog) -> None:
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan, -0.0, 5e-324, 1.7976931348623157e308, 0.1, None])
 def test_numbers_come_back_exactly(log: EventLog, value: float | None) -> None:
-    reading = Reading(alert="a1", at=START, value=value, history=((1, value),))
+    reading = Reading(alert="a1", at=START, value=value, at_ms=(1,), values=(value,))
     log.append([fired(value=value)], recorded_at=START, readings=[reading])
     event = next(log.read())
     assert isinstance(event.payload, AlertFired)
@@ -324,7 +324,7 @@ def test_nothing_is_written_when_a_fold_fails(url: str) -> None:
 
 
 def test_readings_are_replaced_with_the_events(log: EventLog) -> None:
-    first = [Reading(alert=f"a{n}", at=START, value=n, history=((1, None), (2, 0.5))) for n in range(3)]
+    first = [Reading(alert=f"a{n}", at=START, value=n, at_ms=(1, 2), values=(None, 0.5)) for n in range(3)]
     log.append([fired()], recorded_at=START, readings=first)
     assert log.readings() == {reading.alert: reading for reading in first}
     log.append([fired("a2")], recorded_at=START)

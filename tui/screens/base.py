@@ -31,10 +31,10 @@ _COMMANDS = {
     "reject": Kind.REJECT,
     "executed": Kind.EXECUTED,
     "reopen": Kind.REOPEN,
-}
     "note": Kind.NOTE,
     "silence": Kind.SILENCE,
     "maintenance": Kind.MAINTENANCE,
+}
 
 ACT: tuple[BindingType, ...] = (
     Binding("a", "acknowledge", "Ack", id="act.acknowledge", tooltip="Acknowledge the alert, with a note"),
@@ -47,9 +47,9 @@ ACT: tuple[BindingType, ...] = (
     Binding("ctrl+c", "screen.copy_text", "Copy the marked text", show=False, id="act.copy_text"),
 )
 """Keys for what is done about the selected alert."""
-DECIDE: tuple[BindingType, ...] = (
 MARK = Binding("space", "mark", "Mark", show=False, id="act.mark", tooltip="Mark the row; keys act on all marked ones")
 """Key of lists whose rows can be acted on together."""
+DECIDE: tuple[BindingType, ...] = (
     Binding("A", "approve", "Approve", id="act.approve", tooltip="Approve the recommendation"),
     Binding("X", "reject", "Reject", id="act.reject", tooltip="Reject the recommendation, with the reason"),
     Binding("E", "executed", "Executed", show=False, id="act.executed", tooltip="Say that it was done"),
@@ -136,12 +136,12 @@ class SnapshotScreen(Screen[None], inherit_bindings=False):
         row = self.selected
         return row.advice[0] if row is not None and row.advice else None
 
-    def target(self, kind: Kind) -> Target | None:
     @property
     def notable(self) -> Target | None:
         """What a note is written on."""
         return self.selected or self.ended
 
+    def target(self, kind: Kind) -> Target | None:
         """What a command would be about."""
         if kind is Kind.NOTE:
             return self.notable

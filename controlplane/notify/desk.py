@@ -29,6 +29,8 @@ class Rules:
     times: Mapping[str, Times] = field(default_factory=dict)
     channels: Sequence[str] = ()
     """Names of those that are declared."""
+    urgent: Collection[str] = ()
+    """Names of those that wake people."""
     runbooks: str | None = None
     environment: str = ""
     people: Mapping[str, Person] = field(default_factory=dict)

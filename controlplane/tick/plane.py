@@ -18,7 +18,6 @@ from controlplane.notify.decide import Rules
 from controlplane.notify.groups import Grouper
 from controlplane.notify.labels import Places
 from controlplane.notify.routing import URGENT
-from controlplane.notify.routing import URGENT
 from controlplane.notify.routing import takers
 from controlplane.oncall.roster import Roster
 from controlplane.rules.compile import Compiled, compile_rules
@@ -70,7 +69,6 @@ class Policy:
             inhibit=self.notify.inhibit,
             times=self.notify.times,
             channels=tuple(channel.name for channel in self.notify.channels),
-            urgent=frozenset(name for name, scheme in self.schemes.items() if scheme in URGENT),
             urgent=frozenset(name for name, scheme in self.schemes.items() if scheme in URGENT),
             runbooks=self.notify.runbooks,
             environment=self.environment,

@@ -41,8 +41,6 @@ from controlplane.notify.decide import decide as notify
 from controlplane.notify.decide import due as notify_due
 from controlplane.notify.desk import Desk
 from controlplane.notify.ending import ending, warn
-from controlplane.notify.desk import Desk
-from controlplane.notify.ending import ending, warn
 from controlplane.tick import advise
 from controlplane.tick.advise import Adviser
 from controlplane.tick.alerts import facts_of
@@ -72,11 +70,6 @@ class Board:
         _fold(INCIDENTS, self.incidents, event)
         _fold(UNADVISED, self.unadvised, event)
         _fold(ON_CALL, self.on_call, event)
-        _fold(ADVISED, self.advised, event)
-        if isinstance(draft.payload, SilenceWarned):
-            rows = {one.id: one for one in self.silences}
-            _fold(SILENCES, rows, event)
-            self.silences = tuple(rows.values())
         _fold(ADVISED, self.advised, event)
         if isinstance(draft.payload, SilenceWarned):
             rows = {one.id: one for one in self.silences}
@@ -155,23 +148,6 @@ def walk(
                 board.apply(draft)
         also = _also(rules, board, at, advice, wanted=wanted, behind=ts < live)
         made += [*here, *advice, *told, *also]
-    return made
-
-
-def _also(
-    rules: Rules, board: Board, at: datetime, advice: Sequence[Draft], *, wanted: bool, behind: bool
-) -> list[Draft]:
-    """What is told besides alerts: recommendations where a route wants them, and silences that end soon."""
-    full = advise.full(at)
-    # Of a silence that may be over by now nobody is told.
-    ends = not behind and bool(ending(board.silences, at))
-    if not ends and not (wanted and (advice or full)):
-        return []
-    desk = Desk(at, rules, board.alerts, board.silences, board.on_call, board.pauses, behind)
-    made = tell(desk, advice, board.recommendations, board.advised, full=full) if wanted else []
-    made += warn(desk) if ends else []
-    for draft in made:
-        board.apply(draft)
     return made
 
 

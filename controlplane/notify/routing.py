@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from controlplane.model.matchers import Matcher
-from controlplane.model.notifications import Subject
+from controlplane.model.notifications import Action, Subject
 from controlplane.model.routes import Node, Route, Times, Tree, names_kind
 from controlplane.model.rules import Severity
-from controlplane.notify.addresses import own
+from controlplane.notify.addresses import PAGERDUTY, SLACK, own
 from controlplane.settings import Channel, MissingSecret
 
 URGENT = {
@@ -99,6 +99,16 @@ def schemes(channels: Iterable[Channel]) -> dict[str, str]:
             # It can't be told by now either, whichever kind it is.
             found[channel.name] = ""
     return found
+
+
+def takes(scheme: str) -> frozenset[Action]:
+    """What a channel whose URL has this scheme can be told."""
+    return frozenset(Action) if scheme in {PAGERDUTY, SLACK} else frozenset({Action.TRIGGER, Action.RESOLVE})
+
+
+def takers(schemes: Mapping[str, str]) -> frozenset[str]:
+    """Channels, by name with their scheme, that are told of an acknowledgement."""
+    return frozenset(name for name, scheme in schemes.items() if Action.ACKNOWLEDGE in takes(scheme))
 
 
 def default_route(schemes: Mapping[str, str]) -> Route:

@@ -17,8 +17,7 @@ from controlplane.model.rules import FailoverRule, Placed, RuleSet, ScalingRule
 from controlplane.notify.decide import Rules
 from controlplane.notify.groups import Grouper
 from controlplane.notify.labels import Places
-from controlplane.notify.routing import URGENT
-from controlplane.notify.routing import takers
+from controlplane.notify.routing import URGENT, takers
 from controlplane.oncall.roster import Roster
 from controlplane.rules.compile import Compiled, compile_rules
 from controlplane.settings import Notify

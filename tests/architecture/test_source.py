@@ -33,6 +33,7 @@ PURE = (
         f"controlplane/notify/{name}.py"
         for name in (
             *("decide", "groups", "incident", "labels", "muting", "needs", "flapping"),
+            *("desk", "calling", "escalation", "reach"),
             *("compose", "routing", "slack", "pagerduty", "message"),
         )
     ),

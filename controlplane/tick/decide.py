@@ -102,15 +102,17 @@ def decide(plane: ControlPlane, now: datetime) -> Decided:
     drafts = [*_set_aside(plane, now), *_rule_set(plane, now), *_ingested(plane, window, health)]
     drafts += _rule_health(plane, evaluation, end)
     drafts += plane.roster.health(health.get(SCHEDULES), from_ms(end))
+    advised = plane.log.rows(ADVISED)
+    recommendations = plane.log.rows(RECOMMENDATIONS)
     board = Board(
         alerts=alerts,
-        recommendations={r.id: r for r in plane.log.rows(RECOMMENDATIONS).values() if _matters(r, alerts, window)},
+        recommendations={n: r for n, r in recommendations.items() if n in advised or _matters(r, alerts, window)},
         incidents=plane.log.rows(INCIDENTS),
         unadvised=plane.log.rows(UNADVISED),
         silences=tuple(plane.log.rows(SILENCES).values()),
         on_call=plane.log.rows(ON_CALL),
         pauses=plane.log.rows(PAUSES),
-        advised=plane.log.rows(ADVISED),
+        advised=advised,
     )
     steps = steps_of(window.coverage, plane.step_ms)["ts"].to_list()
     changes = alert_drafts(plane.placed, evaluation.transitions, inventory)

@@ -117,7 +117,7 @@ class Operator:
                 stream=stream,
                 key=f"{record.provider}/{record.event}",
                 payload=payload,
-                occurred_at=record.answered_at,
+                occurred_at=min(record.answered_at, now),
                 actor=record.actor,
                 correlation="operator",
             )

@@ -75,7 +75,7 @@ def check_expected(
 ) -> None:
     """ConcurrencyError where a stream with something new to append isn't at its expected version."""
     to_check = {stream for stream in expected if stream in fresh or stream not in named}
-    for stream, version in _stream_versions(connection, to_check).items():
+    for stream, version in stream_versions(connection, to_check).items():
         if version != expected[stream]:
             raise ConcurrencyError(
                 f"stream {printable(stream)} is at version {version}, not {expected[stream]}: "
@@ -83,7 +83,7 @@ def check_expected(
             )
 
 
-def _stream_versions(connection: Connection, streams: Collection[str]) -> dict[str, int]:
+def stream_versions(connection: Connection, streams: Collection[str]) -> dict[str, int]:
     """The newest version of each stream, also where it is archived; 0 where there is none."""
     found: dict[str, int] = {}
     for chunk in chunks(sorted(streams)):
@@ -101,7 +101,7 @@ def insert_events(connection: Connection, fresh: Sequence[Stored]) -> list[Store
         return []
     head = read_head(connection)
     position, previous = head.position, head.hash
-    versions = _stream_versions(connection, {stored.stream for stored in fresh})
+    versions = stream_versions(connection, {stored.stream for stored in fresh})
     linked = []
     for stored in fresh:
         position += 1

@@ -18,6 +18,7 @@ from controlplane.eventlog.append import (
     read_head,
     read_start,
     replace_readings,
+    stream_versions,
     without_known,
 )
 from controlplane.eventlog.archive import Archiver, ArchiveReport
@@ -173,6 +174,11 @@ class EventLog(Marked):
         with self._database.reading() as connection:
             found = fetch(connection, select(events).where(events.c.id == wanted))
         return to_event(found[0]) if found else None
+
+    def versions(self, streams: Collection[str]) -> dict[str, int]:
+        """The newest version of each stream, also where it is archived; 0 where there is none."""
+        with self._database.reading() as connection:
+            return stream_versions(connection, streams)
 
     def head(self) -> int:
         """Position of the newest event, 0 when the log is empty."""

@@ -349,7 +349,7 @@ class PageAnswered(Model):
     answer: Answered
     actor: str
     answered_at: Instant
-    """By the provider's clock, not later than when it was taken in."""
+    """By the provider's clock."""
 
 
 # on call

@@ -64,7 +64,10 @@ def page_of(incidents: Mapping[str, Incident], key: str) -> tuple[Incident | Non
 
 
 def decide(answer: Answer, known: Known, now: datetime) -> Decided:
-    """What an answer changes at `now`; an answer from the future counts as given now."""
+    """What an answer changes at `now`.
+
+    Answers of a provider are compared by its own clock; where it is ahead, they count here as given now.
+    """
     incident = known.incident
     if incident is None:
         return Decided("This page is over: nothing of it fires any more.")
@@ -72,7 +75,7 @@ def decide(answer: Answer, known: Known, now: datetime) -> Decided:
     if any(one.event == answer.event for one in same):
         return Decided("This was taken in already.")
     at = min(answer.at, now)
-    if any(one.answered_at > at for one in same):
+    if any(one.answered_at > answer.at for one in same):
         return Decided("Something newer was said about this page already.")
     if answer.what in {"acknowledged", "resolved"} and not answer.person:
         return Decided("Nobody in particular took it.")
@@ -83,8 +86,9 @@ def decide(answer: Answer, known: Known, now: datetime) -> Decided:
         event=answer.event,
         answer=answer.what,
         actor=answer.actor,
-        answered_at=at,
+        answered_at=answer.at,
     )
+    at = min(answer.at, now)
     alerts = _reported(incident.firing, known.alerts)
     if answer.what == "silenced":
         return _silenced(answer, incident, record, now)

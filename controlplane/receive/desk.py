@@ -1,19 +1,18 @@
 """Takes an answer to a page in: reads what the log says, decides, and has it written as a whole."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 
 from controlplane.eventlog.errors import ConcurrencyError, EventStoreError
 from controlplane.eventlog.log import EventLog
 from controlplane.eventlog.projections import ALERTS, INCIDENTS
-from controlplane.model.alerts import Alert
-from controlplane.model.payloads import AcknowledgementWithdrawn, AlertAcknowledged, PageAnswered
+from controlplane.model.payloads import AcknowledgementWithdrawn, PageAnswered
 from controlplane.operator import Operator, page_stream
 from controlplane.receive.answers import Answer
 from controlplane.receive.apply import Decided, Known, decide, page_of
 
 _TRIES = 5
-_GIVEN = frozenset(kind.model_fields["type"].default for kind in (AlertAcknowledged, AcknowledgementWithdrawn))
+_BACK = frozenset({AcknowledgementWithdrawn.model_fields["type"].default})
 
 
 class Busy(EventStoreError):
@@ -39,28 +38,27 @@ def take(log: EventLog, answer: Answer, now: datetime) -> Decided:
 def _once(log: EventLog, answer: Answer, incident_id: str, now: datetime) -> Decided:
     page = page_stream(answer.dedup_key)
     # Versions first, rows after them: what changes in between fails the append and is looked at anew.
-    expected = {stream: _version(log, stream) for stream in (page, f"incident:{incident_id}")}
+    expected = log.versions((page, f"incident:{incident_id}"))
     row = log.row(INCIDENTS, incident_id)
     incident, why = page_of({incident_id: row} if row is not None else {}, answer.dedup_key)
     if incident is None:
         return Decided(why)
-    versions = {name: _version(log, f"alert:{name}") for name in incident.firing}
+    versions = log.versions([f"alert:{name}" for name in incident.firing])
     rows = log.rows(ALERTS)
-    alerts = {name: rows[name] for name in incident.firing if name in rows}
-    known = Known(incident, alerts, dict(_withdrawn(log, alerts.values())), list(_answers(log, page)))
+    known = Known(
+        incident=incident,
+        alerts={name: rows[name] for name in incident.firing if name in rows},
+        withdrawn=_withdrawn(log, answer.at),
+        answers=list(_answers(log, page)),
+    )
     decided = decide(answer, known, now)
     operator = Operator(log)
     if decided.silence is not None:
         operator.silence(decided.silence)
     if decided.record is not None:
-        changed = {f"alert:{change.alert}": versions[change.alert] for change in decided.changes}
+        changed = {stream: versions[stream] for stream in (f"alert:{one.alert}" for one in decided.changes)}
         operator.answered(decided.record, decided.changes, expected=expected | changed, now=now)
     return decided
-
-
-def _version(log: EventLog, stream: str) -> int:
-    newest = next(log.stored(stream=stream, newest_first=True, limit=1), None)
-    return 0 if newest is None else newest.version
 
 
 def _answers(log: EventLog, page: str) -> Iterator[PageAnswered]:
@@ -69,9 +67,12 @@ def _answers(log: EventLog, page: str) -> Iterator[PageAnswered]:
             yield event.payload
 
 
-def _withdrawn(log: EventLog, alerts: Iterable[Alert]) -> Iterator[tuple[str, datetime]]:
-    for alert in alerts:
-        if alert.acknowledged is None:
-            last = next(log.read(stream=f"alert:{alert.id}", types=_GIVEN, newest_first=True, limit=1), None)
-            if last is not None and isinstance(last.payload, AcknowledgementWithdrawn):
-                yield alert.id, last.occurred_at
+def _withdrawn(log: EventLog, since: datetime) -> dict[str, datetime]:
+    """Alerts that were given back since then, and when last."""
+    found: dict[str, datetime] = {}
+    for event in log.read(types=_BACK, newest_first=True):
+        if event.recorded_at < since:
+            break
+        if isinstance(event.payload, AcknowledgementWithdrawn):
+            found[event.payload.alert] = max(event.occurred_at, found.get(event.payload.alert, event.occurred_at))
+    return found

@@ -20,6 +20,8 @@ PATIENCE = 5.0
 """Seconds in which a request has to have arrived as a whole."""
 AT_ONCE = 16
 """Requests at a time; what is beyond is asked to come again."""
+_ROOM = 0.5
+"""Seconds that the next one waits for room."""
 _FULL = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
@@ -31,6 +33,7 @@ class ReceiveServer(ThreadingHTTPServer):
     """Serves the endpoints of a receiver until `shutdown`; CannotListen says why it can't begin."""
 
     daemon_threads = True
+    request_queue_size = 64
 
     def __init__(self, address: str, receiver: Receiver, patience: float = PATIENCE, at_once: int = AT_ONCE) -> None:
         host, port = host_and_port(address)
@@ -47,7 +50,7 @@ class ReceiveServer(ThreadingHTTPServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Answer in a thread, or say that there is no room."""
-        if self._room.acquire(blocking=False):
+        if self._room.acquire(timeout=_ROOM):
             super().process_request(request, client_address)
             return
         with suppress(OSError):
@@ -142,6 +145,8 @@ class _Handler(BaseHTTPRequestHandler):
                 left -= len(read)
 
     def _answer(self, status: int) -> None:
+        # Whatever came instead of a request is answered with a status line, too.
+        self.request_version = self.protocol_version
         with suppress(OSError):
             self.connection.settimeout(self.server.patience)
             self.send_response(status)

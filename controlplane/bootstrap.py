@@ -183,6 +183,7 @@ def inventories(settings: Settings) -> list["InventorySource"]:
 def control_plane(settings: Settings) -> "ControlPlane":
     """Everything a tick needs; problems of rules and prices are kept in it, not raised."""
     from controlplane.notify.routing import schemes
+    from controlplane.oncall.roster import SOURCE, Roster
     from controlplane.tick.plane import ControlPlane
 
     settings.home.mkdir(parents=True, exist_ok=True)
@@ -195,7 +196,8 @@ def control_plane(settings: Settings) -> "ControlPlane":
     if settings.watches_itself:
         from controlplane.monitor.source import SelfCollector
 
-        sources.append(SelfCollector(log, settings.home, [source.name for source in sources], settings.step))
+        names = [*(source.name for source in sources), *([SOURCE] if settings.notify.schedules else [])]
+        sources.append(SelfCollector(log, settings.home, names, settings.step))
     return ControlPlane(
         log=log,
         store=open_store(settings, lambda path, error: set_aside.append((path, error))),
@@ -209,6 +211,7 @@ def control_plane(settings: Settings) -> "ControlPlane":
         notify=settings.notify,
         route=route(settings.notify),
         schemes=schemes(settings.notify.channels),
+        roster=Roster(settings.notify.schedules, settings.notify.people, settings.home),
         environment=settings.environment,
         set_aside=set_aside,
     )

@@ -214,7 +214,7 @@ class Worker:
                 if channel is None:
                     error = f"the channel {delivery.channel} is no longer in the settings"
                     self._record(delivery, dead(delivery, delivery.attempts, error, self._now()))
-                elif self._ended(delivery, rows) and self._untouched(delivery):
+                elif self._ended(delivery, rows) and (_answers(delivery) or self._untouched(delivery)):
                     reason = "the incident ended before anybody was told of it; the resolve follows"
                     self._record(delivery, dropped(delivery, reason, self._now()))
                     self._log.release(f"attempt/{delivery.id}", self._holder)
@@ -227,9 +227,9 @@ class Worker:
         return False
 
     def _ended(self, delivery: Delivery, lane: Iterable[Delivery]) -> bool:
-        """Whether it is a trigger whose resolve is queued behind it."""
+        """Whether the resolve of what it opens, or says that somebody has, is queued behind it."""
         episode = delivery.message.episode
-        return delivery.message.action is Action.TRIGGER and any(
+        return delivery.message.action is not Action.RESOLVE and any(
             other.message.action is Action.RESOLVE and other.message.episode == episode for other in lane
         )
 
@@ -342,3 +342,7 @@ class Worker:
         # Longer than a send may take, so that nobody else sends while we wait for an answer.
         ttl = ttl or 2 * self._channels.timeout + timedelta(seconds=30)
         return self._log.lease(name, self._holder, now=self._now(), ttl=ttl)
+
+
+def _answers(delivery: Delivery) -> bool:
+    return delivery.message.action is Action.ACKNOWLEDGE

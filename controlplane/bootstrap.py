@@ -252,7 +252,12 @@ def channels(settings: Settings) -> "Channels":
     """The channels of the settings, with the reason for each that can't be loaded."""
     from controlplane.notify.channels import load_channels
 
-    return load_channels(settings.notify.channels, timeout=settings.notify.timeout, strict=False)
+    return load_channels(
+        settings.notify.channels,
+        timeout=settings.notify.timeout,
+        strict=False,
+        buttons=settings.receive.buttons,
+    )
 
 
 def deliver(settings: Settings, log: "EventLog") -> "DeliveryReport":

@@ -6,11 +6,10 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from controlplane.digest.words import Entry, Section, words
+from controlplane.digest.words import Entry, words
 from controlplane.model.digest import Digest
 
 WIDTH = 78
-MARK = {"critical": "\N{LARGE RED CIRCLE}", "warning": "\N{LARGE ORANGE CIRCLE}", "good": "\N{LARGE GREEN CIRCLE}"}
 
 
 @cache
@@ -50,24 +49,6 @@ def _lines(entry: Entry) -> list[str]:
     if entry.act:
         found += textwrap.wrap(entry.act, WIDTH, initial_indent="  > ", subsequent_indent="    ")
     return found
-
-
-def short(digest: Digest) -> tuple[str, list[tuple[str, list[str]]]]:
-    """The short form for a chat: the lead, and a few lines for each section that asks for something."""
-    it = words(digest)
-    wanted = [section for section in it.sections if section.title not in {"Pages", "Decided and done"}]
-    return it.lead, [(_heading(section), [_line(entry) for entry in section.entries[:3]]) for section in wanted]
-
-
-def _heading(section: Section) -> str:
-    left = len(section.entries) - 3
-    return section.title + (f" ({left} more in the mail)" if left > 0 else "")
-
-
-def _line(entry: Entry) -> str:
-    badge = f" ({entry.badge})" if entry.badge else ""
-    said = entry.act or (entry.lines[0] if entry.lines else "")
-    return f"{entry.title}{badge}: {said}" if said else f"{entry.title}{badge}"
 
 
 def document(digest: Digest) -> dict[str, Any]:

@@ -34,11 +34,6 @@ class Subject(StrEnum):
     TEST = "test"
     """Nothing: a test of the channel."""
 
-    @property
-    def once(self) -> bool:
-        """Whether it says something that has no end, so that a pager has to close it at once."""
-        return self in {Subject.DIGEST, Subject.SILENCE, Subject.TEST}
-
 
 class Member(Model):
     """One alert of an incident, as told in a message."""

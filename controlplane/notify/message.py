@@ -6,6 +6,7 @@ from controlplane.model.labels import describe, printable
 from controlplane.model.notifications import Action, Advice, Member, Message, Subject
 from controlplane.model.time import human_duration
 from controlplane.model.units import human, many
+from controlplane.notify import occasions
 
 TITLE = 250
 NOTE = 500
@@ -30,6 +31,8 @@ def _width(text: str) -> int:
 
 def state(message: Message) -> str:
     """Severity and state in words: `CRITICAL firing`, `CRITICAL still firing`, `RESOLVED`."""
+    if (other := occasions.state(message)) is not None:
+        return other
     if message.subject is Subject.TEST:
         return "TEST"
     if message.subject is Subject.SELF and message.action is Action.TRIGGER:
@@ -60,6 +63,8 @@ def instant(at: datetime) -> str:
 
 def numbers(message: Message) -> str:
     """How many fire or ended, and since when."""
+    if (other := occasions.numbers(message)) is not None:
+        return other
     lasted = human_duration(message.at - message.started_at)
     if message.subject is Subject.TEST:
         return f"sent {instant(message.at)}"

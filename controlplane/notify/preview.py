@@ -3,6 +3,7 @@
 from typing import Any
 
 from controlplane.model.notifications import Message
+from controlplane.notify import digested
 from controlplane.notify.addresses import Kind, kind_of
 from controlplane.notify.message import text
 from controlplane.notify.pagerduty import pagerduty, resolve
@@ -14,6 +15,8 @@ __all__ = ["Kind", "bodies", "kind_of", "render", "render_for"]
 
 def render(kind: Kind, message: Message, *, buttons: bool = False) -> dict[str, Any]:
     """The body for a kind of channel: JSON for Slack and PagerDuty, `title` and `body` for text."""
+    if message.digest is not None and kind is not Kind.PAGERDUTY:
+        return digested.slack(message.digest) if kind is Kind.SLACK else digested.text(message.digest)
     match kind:
         case Kind.SLACK:
             return slack(message, buttons=buttons)

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from controlplane.digest.make import make
 from controlplane.digest.schedule import Due, due
+from controlplane.digest.words import words
 from controlplane.eventlog.errors import ConcurrencyError
 from controlplane.eventlog.log import EventLog
 from controlplane.model.digest import Digest
@@ -85,7 +86,7 @@ def _digest(plane: ControlPlane, one: Due, now: datetime) -> Digest:
 
 
 def digest_message(digest: Digest, at: datetime) -> Message:
-    """The message that carries a digest."""
+    """The message that carries a digest; at a pager its page ends as soon as it was taken."""
     name = short_hash("digest", digest.environment, digest.start.isoformat(), digest.end.isoformat())
     return Message(
         action=Action.TRIGGER,
@@ -93,6 +94,7 @@ def digest_message(digest: Digest, at: datetime) -> Message:
         incident=name,
         episode=name,
         dedup_key=name,
+        superseded=(name,),
         title="Daily digest",
         severity=Severity.INFO,
         platform="controlplane",
@@ -103,6 +105,7 @@ def digest_message(digest: Digest, at: datetime) -> Message:
         members=(),
         firing=0,
         resolved=0,
+        note=words(digest).lead,
         environment=digest.environment,
         digest=digest,
     )

@@ -9,6 +9,7 @@ from typing import Any
 from controlplane.model.alerts import Alert, AlertState
 from controlplane.model.events import Draft
 from controlplane.model.notifications import Action, Advice, Delivery, Incident, Member, Message
+from controlplane.model.oncall import OnCall, Pause
 from controlplane.model.payloads import (
     AlertFacts,
     AlertFired,
@@ -148,6 +149,9 @@ class Desk:
         self.rows: dict[str, Incident] = {}
         self.alerts: dict[str, Alert] = {}
         self.silences: list[Silence] = []
+        self.on_call: dict[str, OnCall] = {}
+        self.pauses: dict[str, Pause] = {}
+        self.behind = False
 
     def route(
         self,
@@ -170,7 +174,7 @@ class Desk:
 
     def due(self, seconds: float) -> bool:
         """Whether something has to be looked at."""
-        return due(self.rows, at(seconds), self.rules.tree)
+        return due(self.rows, at(seconds), self.rules.tree, self.alerts)
 
     def step(
         self,
@@ -217,6 +221,9 @@ class Desk:
             alerts=self.alerts,
             silences=self.silences,
             recommendations=recommendations,
+            on_call=self.on_call,
+            pauses=self.pauses,
+            behind=self.behind,
         )
 
 

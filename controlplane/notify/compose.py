@@ -1,12 +1,13 @@
 """What a message says: members, numbers and the advice that goes with them."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from controlplane.model.alerts import Alert
 from controlplane.model.money import human_money
-from controlplane.model.notifications import Action, Advice, Chart, Incident, Message
+from controlplane.model.notifications import Action, Advice, Chart, Incident, Member, Message
 from controlplane.model.recommendations import Recommendation, Survival
 from controlplane.notify.incident import MEMBERS, Told, cut, member, worst
 from controlplane.notify.needs import News
@@ -15,6 +16,10 @@ ADVICE = 3
 """How many recommendations a message carries."""
 HIDDEN = 5
 """How many of the alerts that it inhibits."""
+
+
+_HOST = re.compile(r"\bHOST\b")
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}")
 
 
 def dedup_key(incident: Incident) -> str:
@@ -30,11 +35,13 @@ def compose(
     hidden: Sequence[Alert] = (),
     *,
     chart: Chart | None = None,
+    impact: Sequence[str] = (),
+    check: Callable[[str], str] = lambda _runbook: "",
     runbooks: str | None,
     environment: str,
 ) -> Message:
     """The message of an incident; `advice` holds the open recommendations by alert id, `hidden` what it inhibits,
-    `chart` is of the worst alert that fires.
+    `chart` is of the worst alert that fires, `impact` says how far it reaches, `check` gives a runbook's first check.
     """
     members = [*(member(alert) for alert in told.firing), *told.gone][:MEMBERS]
     head = members[0] if members else None
@@ -58,10 +65,21 @@ def compose(
         hidden=tuple(member(alert) for alert in worst(hidden, HIDDEN)),
         repeated=told.news is News.REPEAT,
         advice=() if told.action is Action.RESOLVE else tuple(_advice(told.firing, incident, advice)),
+        impact=tuple(impact) if told.action is not Action.RESOLVE else (),
+        check=_check(head, check) if told.action is Action.TRIGGER else "",
         chart=chart,
         runbook=runbook_of(head.runbook if head else None, runbooks),
         environment=environment,
     )
+
+
+def _check(head: Member | None, check: Callable[[str], str]) -> str:
+    """The first check of the runbook, about the host of the worst alert where it says HOST."""
+    if head is None or head.runbook is None:
+        return ""
+    host = head.labels.get("host", "")
+    # What is pasted into a shell holds no text of a label but a plain name.
+    return _HOST.sub(host, check(head.runbook)) if _PLAIN.fullmatch(host) else check(head.runbook)
 
 
 def _advice(

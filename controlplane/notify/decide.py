@@ -277,6 +277,8 @@ def _message(desk: Desk, incident: Incident, said: _Said, advice: Mapping[str, S
         advice,
         [desk.alerts[alert] for alert in hides],
         chart=rules.chart(told.firing[0], desk.at) if told.firing else None,
+        impact=desk.extent.lines([desk.alerts[one] for one in incident.told or incident.firing if one in desk.alerts]),
+        check=rules.check,
         runbooks=rules.runbooks,
         environment=rules.environment,
     )

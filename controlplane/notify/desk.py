@@ -15,6 +15,7 @@ from controlplane.model.silences import Silence
 from controlplane.notify import flapping
 from controlplane.notify.calling import Answers
 from controlplane.notify.groups import Grouper
+from controlplane.notify.impact import Extent
 from controlplane.notify.muting import inhibited, silenced
 from controlplane.notify.reach import Reach
 
@@ -41,6 +42,8 @@ class Rules:
     """Names of channels that are told of an acknowledgement."""
     chart: Callable[[Alert, datetime], Chart | None] = lambda _alert, _at: None
     """The past of a firing alert as it is known at a step; the same for the same step."""
+    check: Callable[[str], str] = lambda _runbook: ""
+    """The first check of the runbook of this name."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,12 @@ class Desk:
             for alert in self.alerts.values()
             if alert.state is not AlertState.PENDING
         }
+
+    @cached_property
+    def extent(self) -> Extent:
+        """Where everything fires, to tell how far an incident reaches."""
+        firing = (alert for alert in self.alerts.values() if alert.state is not AlertState.PENDING)
+        return Extent(firing, self.rules.grouper)
 
     @cached_property
     def inhibited(self) -> dict[str, str]:

@@ -35,7 +35,7 @@ class Grouper:
     """Sorts alerts into groups; remembers where each one belongs, which its labels and severity decide."""
 
     def __init__(self, tree: Tree, places: Places, environment: str) -> None:
-        self._tree, self._places, self._environment = tree, places, environment
+        self._tree, self.places, self._environment = tree, places, environment
         self._labels: dict[tuple[str, str], dict[str, str]] = {}
         self._known: dict[tuple[str, tuple[str, ...]], tuple[str, Node, dict[str, str]]] = {}
         self._groups: dict[tuple[str, str], list[tuple[str, Node, dict[str, str]]]] = {}
@@ -44,7 +44,7 @@ class Grouper:
         """See `labels_of`."""
         key = (_id(alert), alert.severity.value)
         if key not in self._labels:
-            self._labels[key] = labels_of(alert, self._places)
+            self._labels[key] = labels_of(alert, self.places)
         return self._labels[key]
 
     def of(self, alert: Alert) -> list[tuple[str, Node, dict[str, str]]]:

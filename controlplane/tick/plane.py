@@ -20,6 +20,7 @@ from controlplane.notify.labels import Places
 from controlplane.notify.routing import URGENT, takers
 from controlplane.oncall.roster import Roster
 from controlplane.rules.compile import Compiled, compile_rules
+from controlplane.runbooks import first_check
 from controlplane.settings import Notify
 from controlplane.telemetry.collector import Collector
 from controlplane.telemetry.store import SampleStore
@@ -69,6 +70,7 @@ class Policy:
             times=self.notify.times,
             channels=tuple(channel.name for channel in self.notify.channels),
             urgent=frozenset(name for name, scheme in self.schemes.items() if scheme in URGENT),
+            check=first_check,
             runbooks=self.notify.runbooks,
             environment=self.environment,
             people=self.notify.people,

@@ -1,22 +1,14 @@
 """What the rules say of an alert beyond its events: how long it waits, where it ends, and its runbook."""
 
-import sysconfig
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
 from pathlib import Path
 
 from controlplane.model.errors import ControlplaneError
 from controlplane.model.labels import printable
 from controlplane.model.rules import AlertRule, DriftRule, Placed
-
-_FOLDERS = (
-    Path(__file__).parents[2] / "docs" / "runbooks",
-    Path(sysconfig.get_path("data")) / "share" / "controlplane" / "runbooks",
-)
-"""In a checkout, and where the wheel puts them."""
-_LONGEST = 100_000
+from controlplane.runbooks import FOLDERS, runbook
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +48,7 @@ def rule_facts(placed: Iterable[Placed]) -> Rules:
 class Rulebook:
     """Loads the rules when they are first asked for; `load` may take a second, so ask in a thread."""
 
-    def __init__(self, load: Callable[[], Rules] | None = None, folders: Iterable[Path] = _FOLDERS) -> None:
+    def __init__(self, load: Callable[[], Rules] | None = None, folders: Iterable[Path] = FOLDERS) -> None:
         self._load = load
         self._folders = tuple(folders)
         self._rules: Rules | None = None
@@ -74,15 +66,4 @@ class Rulebook:
 
     def runbook(self, name: str | None) -> str:
         """The text of a runbook in Markdown; empty where there is none by that name."""
-        if not name or not name.replace("-", "").replace("_", "").isalnum():
-            return ""
-        return _read(self._folders, name)
-
-
-@cache
-def _read(folders: tuple[Path, ...], name: str) -> str:
-    for folder in folders:
-        path = folder / f"{name}.md"
-        if path.is_file():
-            return path.read_text(encoding="utf-8", errors="replace")[:_LONGEST]
-    return ""
+        return runbook(name, self._folders)

@@ -328,7 +328,9 @@ def receiver(settings: Settings, address: str) -> "ReceiveServer":
     from controlplane.receive.server import ReceiveServer
 
     check_receiver(settings)
-    return ReceiveServer(address, Receiver(settings.receive, settings.home, lambda: open_log(settings), reply))
+    people = settings.notify.people
+    taking = Receiver(settings.receive, settings.home, lambda: open_log(settings), reply, people=people)
+    return ReceiveServer(address, taking)
 
 
 def check_receiver(settings: Settings) -> None:

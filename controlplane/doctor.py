@@ -70,6 +70,7 @@ def examine(config: Path | None, on_check: Callable[[str], None]) -> Findings:
     checks += [
         ("channels", _channels),
         ("heartbeats", _heartbeats),
+        ("receive", _receive),
         ("home", _home),
         ("event log", _event_log),
         ("telemetry", _telemetry),
@@ -243,6 +244,14 @@ def _heartbeats(settings: Settings) -> Findings:
         else:
             remedy = "Mend what is said; the next tick sends it again"
             yield Finding(one.name, "warn", f"heartbeat at {last.at:%Y-%m-%d %H:%M:%SZ}: {last.error}", remedy)
+
+
+def _receive(settings: Settings) -> Findings:
+    """What PagerDuty and Slack can tell, and whether what came was signed; nothing where neither is set up."""
+    from controlplane.receive.health import look
+
+    for verdict, message, remedy in look(settings.receive, settings.home):
+        yield Finding("receive", verdict, message, remedy)
 
 
 def _home(settings: Settings) -> Findings:

@@ -19,7 +19,7 @@ from controlplane.model.time import from_ms
 from controlplane.model.views import LATENCY, Activity, SourceHealth
 from controlplane.monitor.bounded import MOST, OTHER, bounded, name
 from controlplane.monitor.counting import Counting
-from controlplane.monitor.vitals import BeatVitals, ChainVitals, ClockVitals, TickVitals, read
+from controlplane.monitor.vitals import BeatVitals, ChainVitals, ClockVitals, ReceiveVitals, TickVitals, read
 from controlplane.settings import InventoryFile, InventoryTargets, Settings
 
 P = "controlplane_"
@@ -190,3 +190,6 @@ def _vitals(settings: Settings) -> Iterator[Metric]:
     for one, beat in beats.items():
         counts[one, "ok"], counts[one, "failed"] = float(beat.sent), float(beat.failed)
     yield _counter("heartbeats", "Heartbeats that were sent.", ("heartbeat", "outcome"), counts)
+    received = (read(settings.home, ReceiveVitals) or ReceiveVitals()).endpoints
+    counts = {(one, outcome): float(n) for one, row in received.items() for outcome, n in row.outcomes.items()}
+    yield _counter("received", "Requests to the receiver.", ("endpoint", "outcome"), counts)

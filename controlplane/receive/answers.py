@@ -1,8 +1,10 @@
 """What somebody answered to a page elsewhere, as the providers' requests are read."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from controlplane.model.oncall import Person
 from controlplane.model.payloads import Answered, Provider
 
 NAME = 100
@@ -28,3 +30,21 @@ class Answer:
     """When it was given, by the provider's clock."""
     person: bool = True
     """Whether somebody did it, and not a timer or an integration."""
+
+
+def slack_members(people: Mapping[str, Person]) -> dict[str, str]:
+    """Id of a member at Slack → the name of the person in the settings."""
+    return {person.slack: name for name, person in people.items() if person.slack is not None}
+
+
+def pagerduty_users(people: Mapping[str, Person]) -> dict[str, str]:
+    """Name of a user at PagerDuty, in lower case → the name of the person in the settings.
+
+    A webhook names a user by that alone, so it has to stand in `names` or to be the person's name; a name that two
+    people have is nobody's.
+    """
+    found: dict[str, set[str]] = {}
+    for name, person in people.items():
+        for known in {name.casefold(), *(other.strip().casefold() for other in person.names)}:
+            found.setdefault(known, set()).add(name)
+    return {known: next(iter(names)) for known, names in found.items() if len(names) == 1}

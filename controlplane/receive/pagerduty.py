@@ -1,5 +1,6 @@
 """PagerDuty's V3 webhooks as answers to our pages. Pure."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
@@ -47,8 +48,11 @@ class _Incident(BaseModel):
     resolve_reason: _Reason | None = None
 
 
-def read(body: bytes) -> Answer | None:
-    """The answer that a webhook tells of; None where it tells of something else. NotUnderstood says what is wrong."""
+def read(body: bytes, users: Mapping[str, str] | None = None) -> Answer | None:
+    """The answer that a webhook tells of; None where it tells of something else. NotUnderstood says what is wrong.
+
+    `users` are people by their name at PagerDuty (see `pagerduty_users`).
+    """
     try:
         event = _Webhook.model_validate_json(body).event
         what = _ANSWERS.get(event.event_type)
@@ -67,15 +71,21 @@ def read(body: bytes) -> Answer | None:
         event=event.id,
         what=what,
         dedup_key=incident.incident_key,
-        actor=_actor(event.agent),
+        actor=_actor(event.agent, users or {}),
         at=event.occurred_at,
-        person=event.agent is not None and event.agent.type in _PEOPLE,
+        person=_is_person(event.agent),
     )
 
 
-def _actor(agent: _Agent | None) -> str:
-    name = printable((agent.summary or agent.id or "").strip(), NAME) if agent is not None else ""
-    return f"pagerduty:{name}" if name else "pagerduty"
+def _is_person(agent: _Agent | None) -> bool:
+    return agent is not None and agent.type in _PEOPLE
+
+
+def _actor(agent: _Agent | None, users: Mapping[str, str]) -> str:
+    name = (agent.summary or agent.id or "").strip() if agent is not None else ""
+    if _is_person(agent) and (known := users.get(name.casefold())) is not None:
+        return known
+    return f"pagerduty:{printable(name, NAME)}" if name else "pagerduty"
 
 
 def _where(error: ValidationError) -> str:

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,9 +12,10 @@ from pathlib import Path
 from controlplane.eventlog.log import EventLog
 from controlplane.listening import Receive
 from controlplane.model.errors import ControlplaneError
+from controlplane.model.oncall import Person
 from controlplane.operator import ActionRefused
 from controlplane.receive import pagerduty, signatures, slack
-from controlplane.receive.answers import Answer, NotUnderstood
+from controlplane.receive.answers import Answer, NotUnderstood, pagerduty_users, slack_members
 from controlplane.receive.apply import Decided
 from controlplane.receive.counting import Counts, Outcome
 from controlplane.receive.desk import take
@@ -49,9 +50,11 @@ class Receiver:
         open_log: Callable[[], EventLog],
         say: Callable[[str, str], object],
         clock: Callable[[], datetime] | None = None,
+        people: Mapping[str, Person] | None = None,
     ) -> None:
         self._receive, self._open, self._say = receive, open_log, say
         self._clock = clock or (lambda: datetime.now(UTC))
+        self._members, self._users = slack_members(people or {}), pagerduty_users(people or {})
         self._counts = Counts(home)
         self._turn = threading.Lock()
         self._log: EventLog | None = None
@@ -92,7 +95,7 @@ class Receiver:
         secret = self._receive.pagerduty.secret.read()
         if not signatures.pagerduty(secret, headers("X-PagerDuty-Signature"), body):
             return self.counted("/pagerduty", Outcome.UNSIGNED, 401)
-        answer = pagerduty.read(body)
+        answer = pagerduty.read(body, self._users)
         if answer is None:
             return self.counted("/pagerduty", Outcome.IGNORED, 202)
         return self.counted("/pagerduty", _outcome(self._take(answer)), 202)
@@ -103,7 +106,7 @@ class Receiver:
         stamps, given = headers("X-Slack-Request-Timestamp"), headers("X-Slack-Signature")
         if not signatures.slack(secret, stamps, given, body, now):
             return self.counted("/slack", Outcome.UNSIGNED, 401)
-        pressed = slack.read(body, now)
+        pressed = slack.read(body, now, self._members)
         if pressed is None:
             return self.counted("/slack", Outcome.IGNORED, 200)
         work = self._pool.submit(self._take, pressed.answer)

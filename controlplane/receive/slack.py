@@ -1,6 +1,7 @@
 """What was pressed in Slack (interactivity, `block_actions`) as an answer to our page. Pure."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import parse_qs, urlsplit
@@ -43,8 +44,11 @@ class Pressed:
     """An address of Slack; None where the request names none, or one that isn't Slack's."""
 
 
-def read(body: bytes, now: datetime) -> Pressed | None:
-    """The button of ours that was pressed; None where it was something else. NotUnderstood says what is wrong."""
+def read(body: bytes, now: datetime, members: Mapping[str, str] | None = None) -> Pressed | None:
+    """The button of ours that was pressed; None where it was something else. NotUnderstood says what is wrong.
+
+    `members` are people by their id at Slack (see `slack_members`).
+    """
     try:
         fields = parse_qs(body.decode("utf-8"), max_num_fields=20)
     except ValueError:
@@ -68,7 +72,7 @@ def read(body: bytes, now: datetime) -> Pressed | None:
         event=hashlib.sha256(body).hexdigest(),
         what=ACTIONS[pressed.action_id],
         dedup_key=pressed.value,
-        actor=_actor(payload.user),
+        actor=_actor(payload.user, members or {}),
         at=now,
     )
     return Pressed(answer, payload.response_url if payload.response_url and is_slack(payload.response_url) else None)
@@ -85,6 +89,10 @@ def is_slack(url: str) -> bool:
         return False
 
 
-def _actor(user: _User | None) -> str:
-    name = printable((user.username or user.name or user.id or "").strip(), NAME) if user is not None else ""
-    return f"slack:{name}" if name else "slack"
+def _actor(user: _User | None, members: Mapping[str, str]) -> str:
+    if user is None:
+        return "slack"
+    if user.id is not None and user.id in members:
+        return members[user.id]
+    name = (user.username or user.name or user.id or "").strip()
+    return f"slack:{printable(name, NAME)}" if name else "slack"

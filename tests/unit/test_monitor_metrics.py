@@ -117,6 +117,8 @@ def full(home: Path) -> None:
     vitals.write(home, vitals.ClockVitals(sources={"prometheus": vitals.ClockReading(at=START, seconds=-7.5)}))
     beats = {"snitch": vitals.Beat(at=START, ok=True, delivered_at=START, sent=4, failed=1)}
     vitals.write(home, vitals.BeatVitals(beats={**beats, "gone": beats["snitch"]}))
+    slack = vitals.Received(outcomes={"taken": 3, "unsigned": 2}, at=START, unsigned_at=START)
+    vitals.write(home, vitals.ReceiveVitals(endpoints={"slack": slack}))
 
 
 def test_everything_is_counted(tmp_path: Path) -> None:
@@ -169,6 +171,8 @@ def test_everything_is_counted(tmp_path: Path) -> None:
         ("controlplane_heartbeat_ok", (("heartbeat", "snitch"),)): 1,
         ("controlplane_heartbeats_total", (("heartbeat", "snitch"), ("outcome", "failed"))): 1,
         ("controlplane_heartbeats_total", (("heartbeat", "snitch"), ("outcome", "ok"))): 4,
+        ("controlplane_received_total", (("endpoint", "slack"), ("outcome", "taken"))): 3,
+        ("controlplane_received_total", (("endpoint", "slack"), ("outcome", "unsigned"))): 2,
     }
     assert {key: found.get(key) for key in expected} == expected
     assert found["controlplane_event_log_size_bytes", ()] > 10_000

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controlplane.model.oncall import Person
 from controlplane.receive import pagerduty, slack
-from controlplane.receive.answers import NotUnderstood
+from controlplane.receive.answers import NotUnderstood, pagerduty_users, slack_members
 from tests.drafts import HOSTILE
 from tests.receive_cases import INTEGRATION, KEY, NOW, REPLY_TO, USER, pressed, webhook
 
@@ -68,6 +69,45 @@ def test_who_it_was(agent: Any, actor: str, person: bool) -> None:
     found = pagerduty.read(webhook(agent=agent))
     assert found is not None
     assert (found.actor, found.person) == (actor, person)
+
+
+PEOPLE = {
+    "mira": Person(channels=("sms",), slack="U1AB", names=("Mira Fox", "mira@example.com")),
+    "bob": Person(channels=("sms",), names=("Bob Ross",)),
+    "bobby": Person(channels=("sms",), slack="W2CD", names=("bob ross",)),
+}
+
+
+@pytest.mark.parametrize(
+    ("agent", "actor"),
+    [
+        (USER, "mira"),
+        ({**USER, "summary": " MIRA fox "}, "mira"),
+        ({**USER, "summary": "mira"}, "mira"),
+        ({**USER, "summary": "Bob Ross"}, "pagerduty:Bob Ross"),
+        ({**USER, "summary": "Eve"}, "pagerduty:Eve"),
+        ({**INTEGRATION, "summary": "Mira Fox"}, "pagerduty:Mira Fox"),
+    ],
+)
+def test_people_of_the_settings_at_pagerduty(agent: Any, actor: str) -> None:
+    found = pagerduty.read(webhook(agent=agent), pagerduty_users(PEOPLE))
+    assert found is not None
+    assert found.actor == actor
+
+
+@pytest.mark.parametrize(
+    ("user", "actor"),
+    [
+        ({"id": "U1AB", "username": "whoever"}, "mira"),
+        ({"id": "W2CD"}, "bobby"),
+        ({"id": "u1ab", "username": "mira"}, "slack:mira"),
+        ({"username": "U1AB"}, "slack:U1AB"),
+    ],
+)
+def test_people_of_the_settings_at_slack(user: Any, actor: str) -> None:
+    found = slack.read(pressed(user=user), NOW, slack_members(PEOPLE))
+    assert found is not None
+    assert found.answer.actor == actor
 
 
 def hash_of(data: bytes) -> str:

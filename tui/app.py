@@ -19,6 +19,7 @@ from tui import theme
 from tui.acting.desk import Batch, Desk
 from tui.commands import Actions, Command, Kind, Target
 from tui.data import Log, Rulebook, Rules, Snapshot, SnapshotReader, utc_now
+from tui.data.seek import Seek
 from tui.keys import bound, checked
 from tui.screens.acknowledgements import AcknowledgementsScreen
 from tui.screens.alerts import AlertsScreen
@@ -26,10 +27,11 @@ from tui.screens.audit import AuditScreen
 from tui.screens.base import SnapshotScreen
 from tui.screens.help import HelpScreen
 from tui.screens.jump import Jump
-from tui.screens.recommendations import RecommendationsScreen
 from tui.screens.listing import ListScreen
+from tui.screens.recommendations import RecommendationsScreen
 from tui.screens.timeline import TimelineScreen
 from tui.theme import DARK, PALETTES, Palette
+from tui.travelling import TIME, TimeKeys, Travels, guarded
 from tui.trust import Mode, Trust, trust
 
 SCREENS: tuple[type[SnapshotScreen], ...] = (
@@ -43,7 +45,7 @@ SCREENS: tuple[type[SnapshotScreen], ...] = (
 _JOIN = 0.3
 
 
-class ControlplaneApp(App[None], inherit_bindings=False):
+class ControlplaneApp(TimeKeys, App[None], inherit_bindings=False):
     """Shows the snapshots of `reader`; `actions` does what the operator confirms, in a thread."""
 
     TITLE = "controlplane"
@@ -55,6 +57,7 @@ class ControlplaneApp(App[None], inherit_bindings=False):
             Binding(screen.KEY, f"switch_mode('{screen.MODE}')", screen.NAME, show=False, id=f"view.{screen.KEY}")
             for screen in SCREENS
         ),
+        *TIME,
         Binding("question_mark", "help", "Help", id="app.help", tooltip="These keys"),
         Binding("q,ctrl+q", "quit", "Quit", id="app.quit", tooltip="Leave the terminal"),
         Binding("ctrl+c", "help_quit", "Say how to quit", show=False, system=True, id="app.help_quit"),
@@ -87,7 +90,10 @@ class ControlplaneApp(App[None], inherit_bindings=False):
         rules: Callable[[], Rules] | None = None,
         palette: Palette = DARK,
         keys: Mapping[str, str] | None = None,
+        start: Seek | None = None,
+        closed: str = "",
     ) -> None:
+        """`start` is where in the past it opens; `closed` names a log that doesn't grow and is only looked at."""
         super().__init__()
         for known in PALETTES.values():
             self.register_theme(theme.theme(known))
@@ -99,12 +105,14 @@ class ControlplaneApp(App[None], inherit_bindings=False):
         self.reader, self.read_only, self.clock = reader, read_only, clock
         self.command_clock = command_clock or clock
         """What dates the commands; another one where `clock` stands still."""
-        self.desk = Desk(self, actions, self.command_clock)
+        self.travels = Travels(self, reader, closed=closed)
+        self._start = start
+        self.desk = Desk(self, guarded(actions, self._refused), self.command_clock)
         """Where commands are sent from."""
         self.book = Rulebook(rules)
         """What the rules say, read when an alert is opened."""
         self.actor = actor or getpass.getuser()
-        self.snapshot = Snapshot(environment)
+        self.snapshot = self.live = Snapshot(environment)
         self.delivered = False
         """Whether a first snapshot has arrived."""
         self._wake = threading.Event()
@@ -123,6 +131,7 @@ class ControlplaneApp(App[None], inherit_bindings=False):
     def on_unmount(self) -> None:
         self._stop.set()
         self._wake.set()
+        self.travels.stop(_JOIN)
         if self._poller is not None:
             self._poller.join(_JOIN)
 
@@ -136,9 +145,13 @@ class ControlplaneApp(App[None], inherit_bindings=False):
 
     def on_controlplane_app_arrived(self, message: Arrived) -> None:
         """Show a new snapshot."""
-        self.snapshot, self.delivered = message.snapshot, True
+        self.live, first, self.delivered = message.snapshot, not self.delivered, True
         self.desk.seen()
-        self.deliver(fresh=True)
+        if first and self._start is not None:
+            self.depart("seek", self._start)
+        elif self.travels.moment is None:
+            self.snapshot = self.live
+        self.deliver(fresh=not self.travelling)
 
     def _second(self) -> None:
         self.deliver(fresh=self.desk.second())
@@ -153,28 +166,27 @@ class ControlplaneApp(App[None], inherit_bindings=False):
                 break
 
     @property
-    def now(self) -> datetime:
-        """The time that ages are counted to."""
-        return self.clock()
-
-    @property
     def trusted(self) -> Trust:
         """How far the picture can be trusted now."""
         if not self.delivered:
             return Trust(Mode.WAITING, "reading the event store")
-        return trust(self.snapshot, self.now, self.reader.answered_at)
+        live = trust(self.live, self.clock(), self.reader.answered_at)
+        return self.travels.trust(self.live, live) if self.travelling else live
+
+    def _refused(self) -> str:
+        return "This terminal is read-only." if self.read_only else self.travels.why_refused
 
     # commands
 
     @property
     def busy(self) -> frozenset[str]:
         """Rows with a command under way."""
-        return self.desk.busy
+        return frozenset() if self.travelling else self.desk.busy
 
     @property
     def failed(self) -> Mapping[str, str]:
         """Rows whose last command failed, with the reason."""
-        return self.desk.failed
+        return {} if self.travelling else self.desk.failed
 
     def ask(self, kind: Kind, *targets: Target | None) -> None:
         """Confirm a command about each target with the operator, then have it done."""
@@ -183,6 +195,12 @@ class ControlplaneApp(App[None], inherit_bindings=False):
     def on_controlplane_app_finished(self, message: Finished) -> None:
         """Say how a command went."""
         self.desk.finished(message.batch, message.command, message.error)
+
+    def unmark(self, names: Collection[str]) -> None:
+        """Take the marks of rows away that were acted on."""
+        for screen in self.screen_stack:
+            if isinstance(screen, ListScreen):
+                screen.unmark(names)
 
     def wake(self) -> None:
         """Poll now."""
@@ -196,12 +214,6 @@ class ControlplaneApp(App[None], inherit_bindings=False):
         return tuple((screen.KEY, screen.NAME, screen.SHORT, screen.count(self.snapshot)) for screen in SCREENS)
 
     @property
-    def unmark(self, names: Collection[str]) -> None:
-        """Take the marks of rows away that were acted on."""
-        for screen in self.screen_stack:
-            if isinstance(screen, ListScreen):
-                screen.unmark(names)
-
     def home_key(self) -> str:
         """The digit of the screen under whatever is open."""
         first = self.screen_stack[0]
@@ -258,10 +270,13 @@ def run(
     rules: Callable[[], Rules] | None = None,
     palette: str = "dark",
     keys: Mapping[str, str] | None = None,
+    start: Seek | None = None,
+    closed: str = "",
 ) -> int:
     """Open the terminal on an event log (or on a function that opens one) until the operator quits; the exit code.
 
-    `as_of` freezes the clock, as for a recording; commands are still dated one after the other.
+    `as_of` freezes the clock, as for a recording; commands are still dated one after the other. `start` is where in
+    the past it opens, `closed` names a log that doesn't grow and is only looked at.
     """
     began = utc_now()
     app = ControlplaneApp(
@@ -275,6 +290,8 @@ def run(
         rules=rules,
         palette=PALETTES[palette],
         keys=keys,
+        start=start,
+        closed=closed,
     )
     gc.collect()
     gc.freeze()  # what is loaded by now stays; passing over it again and again would be felt while typing

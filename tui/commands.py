@@ -162,6 +162,8 @@ def refusal(kind: Kind, target: Target | None, trusted: Trust, *, read_only: boo
     """Why a command about `target` is refused now; empty where it may be sent."""
     if read_only:
         return "This terminal is read-only."
+    if trusted.refused:
+        return trusted.refused
     if trusted.mode is not Mode.LIVE:
         return f"The picture is {trusted.mode.value.lower()}: {trusted.reason or 'nothing is known yet'}"
     if kind in OF_ALERTS:

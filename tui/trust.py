@@ -1,4 +1,4 @@
-"""How far a picture can be trusted: live, stale, disconnected, or not there yet."""
+"""How far a picture can be trusted: live, stale, disconnected, of the past, or not there yet."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,6 +15,7 @@ class Mode(StrEnum):
     LIVE = "LIVE"
     STALE = "STALE"
     DISCONNECTED = "DISCONNECTED"
+    REPLAY = "REPLAY"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,14 @@ class Trust:
 
     mode: Mode
     reason: str = ""
+    at: datetime | None = None
+    """Of which time of the past it is."""
+    word: str = ""
+    """What the past is called, such as `REPLAY`."""
+    beside: str = ""
+    """What has to be seen of the present meanwhile."""
+    refused: str = ""
+    """Why nothing can be done in it."""
 
 
 def trust(snapshot: Snapshot | None, now: datetime, answered_at: datetime | None) -> Trust:

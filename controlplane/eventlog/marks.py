@@ -57,7 +57,9 @@ class Marked:
         made: list[Event] = []
         for chunk in chunks(sorted(set(positions))):
             with self._database.reading() as connection:
-                found = fetch(connection, select(events).where(events.c.position.in_(chunk)).order_by(events.c.position))
+                found = fetch(
+                    connection, select(events).where(events.c.position.in_(chunk)).order_by(events.c.position)
+                )
             made += map(to_event, found)
         return made
 

@@ -63,6 +63,11 @@ class SnapshotReader:
         self._audit: deque[Entry] = deque(maxlen=SHOWN)
         self._failures = 0
 
+    def known(self) -> tuple[int, dict[str, dict[str, Any]]] | None:
+        """Position and tables of the last poll, with perhaps some of what came after it; None before the first one."""
+        last = self._last
+        return None if last is None or not self._tables else (last.position, dict(self._tables))
+
     @property
     def wait(self) -> timedelta:
         """How long to wait before the next poll; longer after each failure."""

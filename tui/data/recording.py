@@ -1,4 +1,4 @@
-"""Any position of a log in little time: rows that didn't change in between are kept, the others folded from their stream.
+"""Any position of a log in little time: rows that didn't change are kept, the others are folded from their stream.
 
 A row of a projection is made of the events of one stream, and most streams have events after which nothing before them
 matters, such as the end of an alert. So going from one position to another decodes what the streams that were touched
@@ -271,6 +271,4 @@ class RecordedLog(PastLog):
             what = "timeline" if types == TIMELINE else "audit"
             found = self._recording.events(self._recording.index.shown(what, last, limit))
             return iter(found[::-1])
-        return super().read(
-            after=after, until=last, types=types, stream=stream, newest_first=newest_first, limit=limit
-        )
+        return super().read(after=after, until=last, types=types, stream=stream, newest_first=newest_first, limit=limit)

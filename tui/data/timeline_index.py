@@ -122,6 +122,11 @@ class TimelineIndex:
         return len(self._stops)
 
     @property
+    def begin(self) -> int:
+        """The earliest position that can be looked at: the last archived one, or 0."""
+        return max(0, self._first - 1)
+
+    @property
     def last(self) -> int:
         """Position of the last stop; 0 where there is none."""
         return self._stops[-1] if self._stops else 0
@@ -132,7 +137,7 @@ class TimelineIndex:
         return (instant(self._times[0]), instant(self._times[-1])) if self._times else None
 
     def time_of(self, position: int) -> datetime | None:
-        """The time as of which the log had ended at `position`: that of the stop at or after it, else of the last one."""
+        """The time of the stop at or after `position`, else of the last one."""
         if not self._stops:
             return None
         number = min(bisect_left(self._stops, position), len(self._stops) - 1)

@@ -11,13 +11,14 @@ from textual.binding import Binding, BindingType
 from textual.css.query import NoMatches
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Footer
 
 from controlplane.model.recommendations import Recommendation
 from tui.commands import OF_ADVICE, Kind, Target, refusal
 from tui.data import Row, Snapshot
 from tui.text import safe
+from tui.travelling import TIMES
 from tui.trust import Trust
+from tui.widgets.keys import KeysFooter
 from tui.widgets.status import Banner, StatusBar
 from tui.widgets.tabs import Tabs
 
@@ -106,7 +107,7 @@ class SnapshotScreen(Screen[None], inherit_bindings=False):
         yield Tabs(id="tabs")
         yield Banner(id="banner")
         yield from self.body()
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeysFooter(times=TIMES)
 
     def body(self) -> Iterable[Widget]:
         """The panes between banner and footer."""
@@ -178,7 +179,7 @@ class SnapshotScreen(Screen[None], inherit_bindings=False):
 
     def bindings_may_differ(self) -> None:
         """Redraw the footer where a command became possible or impossible."""
-        offered = tuple(self.refused(kind) for kind in Kind)
+        offered = (str(self.control.travelling), *(self.refused(kind) for kind in Kind))
         if offered != self._offered:
             self._offered = offered
             self.refresh_bindings()

@@ -86,7 +86,7 @@ class DetailScreen(SnapshotScreen):
 
     @work(thread=True, exclusive=True, group="story", exit_on_error=False)
     def _read(self, row: Row, snapshot: Snapshot) -> None:
-        log = self.control.reader.log
+        log = self.control.event_log
         if log is not None:
             self.post_message(self.Told(read_story(log, row, snapshot, self.control.book)))
 

@@ -19,6 +19,7 @@ GROUPS = {
     "move": "Move",
     "find": "Find",
     "act": "Act",
+    "time": "Look back",
     "app": "Program",
 }
 

@@ -22,8 +22,10 @@ def _join(parts: list[Text]) -> Text:
 
 def bar_text(snapshot: Snapshot, trusted: Trust, now: datetime, width: int, *, read_only: bool) -> Text:
     """Environment, alerts by severity, sources, age of the data and mode, in `width` cells."""
-    mode = Text(trusted.mode.value, theme.OK if trusted.mode is Mode.LIVE else theme.DOUBT)
+    mode = Text(trusted.word or trusted.mode.value, theme.OK if trusted.mode is Mode.LIVE else theme.DOUBT)
     mode.stylize("bold")
+    if trusted.mode is Mode.REPLAY:
+        return _replay_bar(snapshot, trusted, mode, width)
     if read_only:
         mode.append(" READ-ONLY", theme.DOUBT)
     counts, sources, age = _counts(snapshot), _sources(snapshot), _age(snapshot, now)
@@ -41,13 +43,34 @@ def bar_text(snapshot: Snapshot, trusted: Trust, now: datetime, width: int, *, r
         [mode],
     )
     for choice in choices:
-        *left, right = [part for part in choice if part.plain]
-        text = _join(left)
-        room = width - 2 - cell_len(text.plain) - cell_len(right.plain)
-        if room >= (len(_RULE) if left else 0):
-            gap = Text(" " * (room - 2) + "│ " if room >= 3 and left else " " * room, theme.QUIET)
-            return Text.assemble(" ", text, gap, right, " ")
+        if (text := _line(choice, width)) is not None:
+            return text
     return mode
+
+
+def _replay_bar(snapshot: Snapshot, trusted: Trust, mode: Text, width: int) -> Text:
+    """What was known then, with what has to be seen of the present always beside it."""
+    if trusted.at is not None:
+        mode.append(f" {trusted.at:%H:%M:%SZ}")
+    calm = trusted.beside.startswith("live: 0 ")
+    beside = Text(trusted.beside, theme.QUIET if calm else theme.severity_style(Severity.CRITICAL))
+    name, counts = Text(safe(snapshot.environment, 24), theme.HEADING), _counts(snapshot)
+    short = Text(safe(snapshot.environment, 8), theme.HEADING)
+    for left in ([name, counts, _others(snapshot), _sources(snapshot)], [name, counts, _sources(snapshot)], [counts]):
+        if (text := _line([*left, beside, mode], width)) is not None:
+            return text
+    return _line([short, beside, mode], width) or _line([beside, mode], width) or mode
+
+
+def _line(parts: list[Text], width: int) -> Text | None:
+    """The parts in one line, the last one at its right end; None where there is no room."""
+    *left, right = [part for part in parts if part.plain]
+    text = _join(left)
+    room = width - 2 - cell_len(text.plain) - cell_len(right.plain)
+    if room < (len(_RULE) if left else 0):
+        return None
+    gap = Text(" " * (room - 2) + "│ " if room >= 3 and left else " " * room, theme.QUIET)
+    return Text.assemble(" ", text, gap, right, " ")
 
 
 def _counts(snapshot: Snapshot) -> Text:
@@ -79,6 +102,8 @@ def _age(snapshot: Snapshot, now: datetime) -> Text:
 
 def banner_text(snapshot: Snapshot, trusted: Trust, now: datetime, *, read_only: bool) -> tuple[str, Text] | None:
     """The most serious thing that the reader must know, with its style class; None where all is well."""
+    if trusted.mode is Mode.REPLAY:
+        return "-past", Text(f" {trusted.word} {trusted.reason}")
     if trusted.mode is Mode.DISCONNECTED:
         return "-bad", Text(f" DISCONNECTED: {trusted.reason}")
     if trusted.mode is Mode.STALE:
@@ -120,6 +145,7 @@ class Banner(Static):
         &.-bad { display: block; background: #8c1d18; color: #ffffff; }
         &.-warn { display: block; background: #5c4300; color: #ffe9b8; }
         &.-note { display: block; background: $panel; color: $foreground; }
+        &.-past { display: block; background: #174a7c; color: #ffffff; }
     }
     """
 
@@ -128,7 +154,7 @@ class Banner(Static):
     def show(self, snapshot: Snapshot, trusted: Trust, now: datetime, *, read_only: bool) -> None:
         """Appear, change or go."""
         said = banner_text(snapshot, trusted, now, read_only=read_only)
-        for name in ("-bad", "-warn", "-note"):
+        for name in ("-bad", "-warn", "-note", "-past"):
             self.set_class(said is not None and said[0] == name, name)
         text = Text() if said is None else said[1]
         text.no_wrap = True

@@ -29,6 +29,7 @@ PURE = (
     "controlplane/tick",
     "controlplane/frames.py",
     "controlplane/history.py",
+    *(f"controlplane/receive/{name}.py" for name in ("answers", "apply", "pagerduty", "signatures", "slack")),
     *(
         f"controlplane/notify/{name}.py"
         for name in (

@@ -47,6 +47,7 @@ _TOLD: tuple[type[Model], ...] = (
 )
 _PEOPLE: tuple[type[Model], ...] = (p.AlertAcknowledged, p.AcknowledgementWithdrawn, *_DECISIONS)
 _NOTES: tuple[type[Model], ...] = (p.NoteAdded,)
+_ANSWERS: tuple[type[Model], ...] = (p.PageAnswered,)
 _SILENCES: tuple[type[Model], ...] = (p.SilenceCreated, p.SilenceEnded)
 _HEALTH: tuple[type[Model], ...] = (
     p.SourceFailed,
@@ -62,9 +63,14 @@ def _types(models: Iterable[type[Model]]) -> frozenset[str]:
     return frozenset(model.model_fields["type"].default for model in models)
 
 
-TIMELINE = _types((*_ALERTS, *_ADVICE, *_TOLD, *_PEOPLE, *_NOTES, *_SILENCES, *_HEALTH))
+TIMELINE = _types((*_ALERTS, *_ADVICE, *_TOLD, *_PEOPLE, *_NOTES, *_ANSWERS, *_SILENCES, *_HEALTH))
 """Types of the events that the timeline shows."""
-AUDIT = _types((*_PEOPLE, *_NOTES, *_SILENCES, p.RuleSetActivated, p.TelemetrySetAside, p.NotificationDeadLettered))
+AUDIT = _types(
+    (
+        *(*_PEOPLE, *_NOTES, *_ANSWERS, *_SILENCES),
+        *(p.RuleSetActivated, p.TelemetrySetAside, p.NotificationDeadLettered),
+    )
+)
 """Types of what people did, and of what somebody has to know who asks later."""
 
 _NAMED: dict[type[Model], str] = {
@@ -116,6 +122,8 @@ def _tell(event: Event, names: Names) -> Entry | None:
         return _entry(event, "ACK" if taken else "UNDO ACK", said, names, alert=payload.alert)
     if kind in _NOTES:
         return _note(event, names)
+    if kind in _ANSWERS:
+        return _answered(event, names)
     if kind in _ADVICE or kind in _DECISIONS:
         return _advised(event, names)
     if kind in _SILENCES:
@@ -199,6 +207,15 @@ def _silence(event: Event, names: Names) -> Entry:
     what = "SILENCE" if made.kind == "silence" else "MAINTAIN"
     said = f"until {made.ends_at:%Y-%m-%d %H:%MZ}: {made.reason}"
     return _entry(event, what, said, names, subject=" ".join(map(str, made.matchers)))
+
+
+def _answered(event: Event, names: Names) -> Entry:
+    payload: Any = event.payload
+    pages = (known for known in names.deliveries.values() if known.incident == payload.incident)
+    page = next(pages, None)
+    more = {"subject": payload.incident} if page is None else {"subject": page.title, "severity": page.severity}
+    where = {"pagerduty": "PagerDuty", "slack": "Slack"}[payload.provider]
+    return _entry(event, "ANSWERED", f"the page {payload.answer} in {where}", names, **more)
 
 
 def _told(event: Event, names: Names) -> Entry | None:

@@ -1,18 +1,20 @@
 """What people decide about alerts and recommendations, written as events through the same door as everything else."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from controlplane.eventlog.errors import ConcurrencyError
 from controlplane.eventlog.log import EventLog
-from controlplane.eventlog.projections import ALERTS, DELIVERIES, RECOMMENDATIONS, SILENCES
+from controlplane.eventlog.projections import ALERTS, DELIVERIES, INCIDENTS, PAUSES, RECOMMENDATIONS, SILENCES
 from controlplane.model.alerts import Acknowledgement, Alert, AlertState
 from controlplane.model.errors import ControlplaneError
 from controlplane.model.events import Draft, Event
-from controlplane.model.notifications import Action
+from controlplane.model.notifications import Action, Incident
 from controlplane.model.payloads import (
     AcknowledgementWithdrawn,
     AlertAcknowledged,
+    EscalationPaused,
+    EscalationResumed,
     EventPayload,
     NoteAdded,
     NotificationQueued,
@@ -33,6 +35,9 @@ MAX_NOTE = 2_000
 NOTABLE = ("alert", "recommendation")
 """What notes can be written on."""
 _NOTE = frozenset({NoteAdded.model_fields["type"].default})
+
+
+MAX_PAUSE = timedelta(days=1)
 
 
 class ActionRefused(ControlplaneError):
@@ -156,6 +161,41 @@ class Operator:
         if row.ends_at <= now:
             return None
         return self._append(f"silence:{name}", SilenceEnded(silence=name, actor=actor), actor, now, version)
+
+    def pause(self, incident: str, *, length: timedelta, actor: str, now: datetime) -> Event | None:
+        """Hold back the next level of an incident; the pause ends by itself. None where it is held back as long.
+
+        ActionRefused where it doesn't escalate, or for longer than a day.
+        """
+        stream = f"escalation:{incident}"
+        version = self._version(stream)
+        row = self._escalating(incident)
+        if not timedelta(0) < length <= MAX_PAUSE:
+            raise ActionRefused("a pause is longer than nothing and at most 24h; nobody remembers it any longer")
+        known = self._log.row(PAUSES, incident)
+        until = now + length
+        if known is not None and (known.page, known.until) == (row.page, until):
+            return None
+        payload = EscalationPaused(incident=incident, page=row.page, until=until, actor=actor)
+        return self._append(stream, payload, actor, now, version)
+
+    def resume(self, incident: str, *, actor: str, now: datetime) -> Event | None:
+        """End a pause before its time; None where there is none."""
+        stream = f"escalation:{incident}"
+        version = self._version(stream)
+        self._escalating(incident)
+        known = self._log.row(PAUSES, incident)
+        if known is None or known.until <= now:
+            return None
+        return self._append(stream, EscalationResumed(incident=incident, actor=actor), actor, now, version)
+
+    def _escalating(self, name: str) -> Incident:
+        row = self._log.row(INCIDENTS, name)
+        if row is None or row.look_at is None:
+            raise ActionRefused(f"there is no open incident {name}; it may have ended")
+        if row.escalation is None:
+            raise ActionRefused(f"incident {name} doesn't escalate: its route names no escalation, or nobody is told")
+        return row
 
     def approve(
         self, recommendation: str, *, actor: str, version: int | None = None, reason: str = "", now: datetime

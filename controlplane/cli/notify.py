@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from controlplane.cli import sending
+from controlplane.cli import oncall, sending
 from controlplane.cli.output import config_option, console, json_option, moment, pick, print_json, table, tell
 from controlplane.cli.stores import event_log
 
@@ -22,7 +22,7 @@ def notify() -> None:
     """Who is told what, and what became of it."""
 
 
-for _command in (sending.dead_letters, sending.retry, sending.test):
+for _command in (sending.dead_letters, sending.retry, sending.test, oncall.pause, oncall.resume):
     notify.add_command(_command)
 
 
@@ -39,7 +39,7 @@ def routes(*, about: tuple[str, ...], as_json: bool, config: Any) -> None:
         tree = Tree(route(settings.notify))
         labels = _labels(log, about) if about else {}
     if about:
-        _explained(tree, labels, as_json=as_json)
+        _explained(tree, labels, settings, as_json=as_json)
         return
     if as_json:
         print_json([node.model_dump(mode="json") for node in tree.nodes.values()])
@@ -62,10 +62,15 @@ def _labels(log: Any, about: tuple[str, ...]) -> dict[str, str]:
     return labels_of(alerts[chosen], places)
 
 
-def _explained(tree: "Tree", labels: "Mapping[str, str]", *, as_json: bool) -> None:
+def _explained(tree: "Tree", labels: "Mapping[str, str]", settings: "Settings", *, as_json: bool) -> None:
     nodes = tree.of(labels)
+    now = datetime.now(UTC)
     if as_json:
-        told = [node.model_dump(mode="json") | {"group": _group(node, labels)} for node in nodes]
+        told = [
+            node.model_dump(mode="json")
+            | {"group": _group(node, labels), "escalation": oncall.levels_of(settings, node.escalate, now)}
+            for node in nodes
+        ]
         print_json({"labels": dict(labels), "routes": told, "steps": [step for step, _ in tree.explain(labels)]})
         return
     from controlplane.model.labels import describe, printable
@@ -79,6 +84,8 @@ def _explained(tree: "Tree", labels: "Mapping[str, str]", *, as_json: bool) -> N
         waits = (node.group_wait, node.group_interval, node.repeat_interval)
         tell(f"Told on: {', '.join(node.channels) or 'no channel'}; as one message with {printable(group, 500)}")
         tell("after {}, changes every {}, again after {}".format(*(format_duration(wait) for wait in waits)))
+        for line in oncall.told_next(settings, node.escalate, now):
+            tell(line)
 
 
 def _group(node: "Node", labels: "Mapping[str, str]") -> dict[str, str]:
@@ -101,9 +108,10 @@ def _tree(tree: "Tree", settings: "Settings") -> None:
                     format_duration(wait) for wait in (node.group_wait, node.group_interval, node.repeat_interval)
                 ),
                 ", ".join((*node.mute, *(f"only {name}" for name in node.active))) or "–",
+                node.escalate or "–",
             )
         )
-    columns = ("Route", "Alerts", "Channels", "One message for each", "Wait / interval / repeat", "Times")
+    columns = ("Route", "Alerts", "Channels", "One message for each", "Wait / interval / repeat", "Times", "Escalation")
     console().print(table("Routes", columns, rows, whole=("Route",)))
     if not settings.notify.channels:
         tell("No channel is declared under notify.channels: nobody is told.")
@@ -144,11 +152,12 @@ def status(*, as_json: bool, config: Any) -> None:
             moment(one.told_at) if one.told_at else "not yet",
             ", ".join(one.channels) or "–",
             "; ".join(one.quiet) or "–",
+            oncall.standing(one),
             one.id,
         )
         for one in incidents
     ]
-    columns = ("Severity", "Rule", "Firing", "Since", "Told", "On", "Quiet because", "Id")
+    columns = ("Severity", "Rule", "Firing", "Since", "Told", "On", "Quiet because", "Escalation", "Id")
     if rows:
         console().print(table("Open incidents", columns, rows, right=("Firing",), whole=("Severity", "Since", "Id")))
     waiting = [

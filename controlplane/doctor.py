@@ -70,6 +70,7 @@ def examine(config: Path | None, on_check: Callable[[str], None]) -> Findings:
     checks += [
         ("channels", _channels),
         ("heartbeats", _heartbeats),
+        ("on call", _on_call),
         ("receive", _receive),
         ("home", _home),
         ("event log", _event_log),
@@ -252,6 +253,26 @@ def _receive(settings: Settings) -> Findings:
 
     for verdict, message, remedy in look(settings.receive, settings.home):
         yield Finding("receive", verdict, message, remedy)
+
+
+def _on_call(settings: Settings) -> Findings:
+    """Whether each schedule can be read, and whether somebody is on call all the time."""
+    if not settings.notify.schedules:
+        return
+    from controlplane.oncall import check
+    from controlplane.oncall.roster import Roster
+
+    roster = Roster(settings.notify.schedules, settings.notify.people, settings.home)
+    now = datetime.now(UTC)
+    for name in roster.schedules:
+        for problem in check.problems(roster, name, now):
+            yield Finding(name, "fail", f"{problem.place}: {problem.message}", problem.remedy)
+        found = check.gaps(roster, name, now)
+        if found:
+            remedy = "Put somebody there; until then the next level of an escalation is told at once"
+            yield Finding(name, "warn", f"nobody is on call {check.told(found, now)}", remedy)
+        else:
+            yield Finding(name, "ok", f"somebody is on call in the next {check.SOON.days} days")
 
 
 def _home(settings: Settings) -> Findings:

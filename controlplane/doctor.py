@@ -260,10 +260,11 @@ def _on_call(settings: Settings) -> Findings:
     if not settings.notify.schedules:
         return
     from controlplane.oncall import check
-    from controlplane.oncall.roster import Roster
+    from controlplane.oncall.roster import Roster, settle
 
     roster = Roster(settings.notify.schedules, settings.notify.people, settings.home)
     now = datetime.now(UTC)
+    settle(roster.refresh(now))
     for name in roster.schedules:
         for problem in check.problems(roster, name, now):
             yield Finding(name, "fail", f"{problem.place}: {problem.message}", problem.remedy)

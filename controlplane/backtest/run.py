@@ -70,7 +70,10 @@ class Run:
             past=self._feed.past(),
         )
         steps = steps_of(samples.coverage, self._feed.step_ms)["ts"].to_list()
-        changes = alert_drafts(self.policy.placed, evaluation.transitions, self.inventory)
+        changes = [
+            *self.policy.roster.changes(self._board.on_call, steps),
+            *alert_drafts(self.policy.placed, evaluation.transitions, self.inventory),
+        ]
         firing = self._board.alerts
         adviser = Adviser(self.policy, self.inventory, self._feed.history, self._board.recommendations, firing)
         for draft in walk(self._told, self._board, changes, steps, adviser):

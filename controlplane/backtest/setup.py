@@ -21,6 +21,7 @@ from controlplane.model.rules import RuleSet
 from controlplane.model.time import format_duration, from_ms
 from controlplane.notify.addresses import PAGERDUTY, SLACK
 from controlplane.notify.routing import default_route
+from controlplane.oncall.roster import Roster
 from controlplane.present import iso
 from controlplane.rules.files import read_rule_texts
 from controlplane.rules.load import load_rules
@@ -234,7 +235,10 @@ def over_store(
     assert feed is not None
     notify = settings.notify if settings.notify.channels else NOTIFY
     root = route if settings.notify.channels else NOTIFY.route or Route()
-    policies = tuple(replace(one, notify=notify, route=root, environment=settings.environment) for one in policies)
+    roster = Roster(notify.schedules, notify.people, settings.home)
+    policies = tuple(
+        replace(one, notify=notify, route=root, environment=settings.environment, roster=roster) for one in policies
+    )
     found = resources if inventory is not None else Inventory(resources=known)
     runs = [Run(policy, found, feed) for policy in policies]
     go(runs, feed, progress)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from controlplane.backtest.feed import Feed
+from controlplane.backtest.record import Recorder
 from controlplane.eventlog.projections import RECOMMENDATIONS
 from controlplane.frames import Samples, steps_of
 from controlplane.model.events import Draft
@@ -43,7 +44,7 @@ class Clash:
 class Run:
     """One policy with one inventory, from the first step on; `window` takes the windows in order."""
 
-    def __init__(self, policy: Policy, inventory: Inventory, feed: Feed) -> None:
+    def __init__(self, policy: Policy, inventory: Inventory, feed: Feed, recorder: Recorder | None = None) -> None:
         self.policy = policy
         self.inventory = inventory
         self.alerts: list[Draft] = []
@@ -57,6 +58,9 @@ class Run:
         self._board = Board(alerts={}, recommendations={}, incidents={})
         self._told = policy.told(inventory)
         self._clashes: dict[tuple[str, str, str], Clash] = {}
+        self._recorder = recorder
+        if recorder is not None:
+            recorder.begin(policy, inventory, feed.first)
 
     def window(self, samples: Samples) -> None:
         """Evaluate the next window and walk its steps."""
@@ -76,8 +80,11 @@ class Run:
         ]
         firing = self._board.alerts
         adviser = Adviser(self.policy, self.inventory, self._feed.history, self._board.recommendations, firing)
-        for draft in walk(self._told, self._board, changes, steps, adviser):
+        made = walk(self._told, self._board, changes, steps, adviser)
+        for draft in made:
             self._take(draft)
+        if self._recorder is not None and steps:
+            self._recorder.window(made, samples, steps[-1])
         self._board.recommendations = {
             name: known for name, known in self._board.recommendations.items() if known.open or known.alert in firing
         }

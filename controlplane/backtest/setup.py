@@ -9,11 +9,13 @@ from typing import Any, TypeVar
 import polars as pl
 
 from controlplane.backtest.feed import Feed, FileFeed, needs
+from controlplane.backtest.record import Recorder
 from controlplane.backtest.report import Night, document
 from controlplane.backtest.run import Run, run_all
 from controlplane.backtest.samplefile import Progress, SampleFile, open_samples
 from controlplane.backtest.stored import StoredFeed
 from controlplane.costs import PriceBook, read_price_book
+from controlplane.eventlog.log import EventLog
 from controlplane.model.errors import InvalidInput, Place, Problem
 from controlplane.model.resources import Inventory, Resource
 from controlplane.model.routes import Route
@@ -179,10 +181,21 @@ def feed_of(ready: Ready, folder: Path, progress: Progress, window: int | None =
     return FileFeed(ready.file, ready.first, ready.last, keep, folder, progress, window)
 
 
-def backtest(ready: Ready, folder: Path, night: Night, progress: Progress, window: int | None = None) -> Tested:
-    """Run every policy over the samples; the result doesn't depend on `window`, the number of steps taken at once."""
+def backtest(
+    ready: Ready,
+    folder: Path,
+    night: Night,
+    progress: Progress,
+    window: int | None = None,
+    log: EventLog | None = None,
+) -> Tested:
+    """Run every policy over the samples; the result doesn't depend on `window`, the number of steps taken at once.
+
+    `log` is an empty event log that gets the decisions of the only policy.
+    """
     feed = feed_of(ready, folder, progress, window)
-    runs = [Run(policy, ready.inventory, feed) for policy in ready.policies]
+    recorder = None if log is None else Recorder(log, feed.step_ms)
+    runs = [Run(policy, ready.inventory, feed, recorder) for policy in ready.policies]
     go(runs, feed, progress)
     about = span(feed) | {"samples": feed.rows, "series": len(ready.file.series)}
     series = ready.file.series

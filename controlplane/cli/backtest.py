@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from controlplane.backtest.report import Night
     from controlplane.backtest.samplefile import Progress
     from controlplane.backtest.setup import Tested
+    from controlplane.eventlog.log import EventLog
 
 _QUARTER = 0.25
 _HOURS = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])")
@@ -88,6 +89,7 @@ _PATH = click.Path(path_type=Path)
 @click.option(
     "--max-pages", type=click.IntRange(0), help="Exit 1 where there are more pages than this (with --compare: of NEW)."
 )
+@click.option("--log", "keep", type=_PATH, metavar="FILE", help="Keep every decision, for `tui --backtest FILE`.")
 @json_option
 @config_option
 def backtest(
@@ -103,13 +105,14 @@ def backtest(
     compare: tuple[Path, Path] | None,
     since: timedelta | None,
     max_pages: int | None,
+    keep: Path | None,
     as_json: bool,
     config: Path | None,
 ) -> None:
     """Run rules over recorded samples: alerts, recommendations and messages that they would have led to.
 
-    Nothing is sent and nothing is stored. With --compare: what NEW rules would change, over the stored samples or
-    --samples. Exit 1 where --max-pages is exceeded, 2 where a file can't be used.
+    Nothing is sent, and nothing is stored but with --log. With --compare: what NEW rules would change, over the
+    stored samples or --samples. Exit 1 where --max-pages is exceeded, 2 where a file can't be used.
     """
     if begin is not None and end is not None and end < begin:
         raise click.UsageError("--to lies before --from")
@@ -124,6 +127,10 @@ def backtest(
         raise click.UsageError("--since is for stored samples; with --samples write --from and --to")
     elif samples is None and (begin is not None or end is not None):
         raise click.UsageError("--from and --to are for --samples; of stored samples take --since")
+    if keep is not None and compare is not None:
+        raise click.UsageError("--log keeps one backtest; run the rules of each side with --rules and --log of its own")
+    if keep is not None and keep.exists():
+        raise click.UsageError(f"--log {keep} exists already; name another file, or remove it")
     sets = (rules,) if compare is None else ((compare[0],), (compare[1],))
     began = time.monotonic()
     with TemporaryDirectory(prefix="controlplane-backtest-") as name, _progress() as told:
@@ -134,7 +141,9 @@ def backtest(
             from controlplane.backtest.setup import backtest as run_it
 
             asked = Asked(sets, samples, step, begin, end, inventory, prices)
-            tested = run_it(prepare(asked, Path(name), told), Path(name), night, told)
+            ready = prepare(asked, Path(name), told)
+            with _kept(keep) as log:
+                tested = run_it(ready, Path(name), night, told, log=log)
     seconds = round(time.monotonic() - began, 3)
     for document in tested.documents:
         document["summary"]["seconds"] = seconds
@@ -143,6 +152,24 @@ def backtest(
     else:
         _compared(tested, night, as_json=as_json)
     finish(_verdict(tested.documents[-1]["summary"]["pages"], max_pages))
+
+
+@contextmanager
+def _kept(path: Path | None) -> "Iterator[EventLog | None]":
+    """A new event log at `path`, which appears there once it is whole."""
+    if path is None:
+        yield None
+        return
+    from controlplane.eventlog.log import EventLog
+
+    path = path.absolute()
+    if not path.parent.is_dir():
+        raise click.UsageError(f"--log: there is no folder {path.parent}")
+    with TemporaryDirectory(prefix=".controlplane-backtest-", dir=path.parent) as folder:
+        made = Path(folder) / "events.db"
+        with EventLog.open(f"sqlite:///{made}") as log:
+            yield log
+        made.replace(path)
 
 
 def _stored(

@@ -233,7 +233,8 @@ def test_defaults_in_the_template_are_the_defaults() -> None:
     assert shown.serve == plain.serve
     (heartbeat,) = shown.notify.heartbeat
     assert (heartbeat.every, heartbeat.method) == (timedelta(minutes=1), "GET")
-    own = {"channels": (), "runbooks": None, "route": None, "inhibit": (), "times": {}, "heartbeat": ()}
+    own = {"channels": (), "runbooks": None, "route": None, "inhibit": (), "times": {}, "heartbeat": (), "digest": None}
+    own |= {"people": {}, "schedules": {}, "escalations": {}}
     assert shown.notify.model_copy(update=own) == plain.notify
     assert shown.notify.route is not None
     root, default = Tree(shown.notify.route).nodes["{}"], Tree(Route()).nodes["{}"]

@@ -170,7 +170,7 @@ def _says(
         said.append(_Said(told, channels, " ".join(call.note for call in calls)))
     if incident.taken:
         taken = Told(Action.ACKNOWLEDGE, listed, len(visible), (), 0, News.FIRING, incident.superseded)
-        said.append(_Said(taken, incident.channels, f"acknowledged by {', '.join(incident.taken)}"))
+        said.append(_Said(taken, incident.channels, _taken_by(incident)))
     return said
 
 
@@ -256,6 +256,11 @@ def _addressed(
         if not to:
             suppressed.append(("", _nobody(incident, rules)))
         to = [name for name in to if name not in quiet]
+        if incident.taken and before is not None and before.page == incident.page:
+            # A page that was closed at the pager would be opened again by it, and wake somebody for less than it was.
+            calm = [name for name in to if name not in rules.urgent or name not in incident.channels]
+            suppressed += [(name, f"{_taken_by(incident)}: a change wakes nobody") for name in to if name not in calm]
+            to = calm
         suppressed += [
             (name, f"quiet hours of {why}: told when they end, if it still fires")
             for name, why in quiet.items()
@@ -265,6 +270,10 @@ def _addressed(
         incident = incident.model_copy(update={"postponed": tuple(postponed)})
     known_of = (*incident.channels, *(name for name in to if name not in incident.channels))
     return incident.model_copy(update={"channels": known_of}), to, suppressed
+
+
+def _taken_by(incident: Incident) -> str:
+    return f"acknowledged by {', '.join(incident.taken)}"
 
 
 def _message(desk: Desk, incident: Incident, said: _Said, advice: Mapping[str, Sequence[Recommendation]]) -> Message:

@@ -15,6 +15,7 @@ from controlplane.model.notifications import Action, Message
 from controlplane.model.rate import Rate
 from controlplane.model.rules import Severity
 from controlplane.notify.addresses import Kind, edits, kind_of, own, scrub, secrets_of
+from controlplane.notify.mail import PICTURE, html
 from controlplane.notify.pace import HOUSE
 from controlplane.notify.plugins import register
 from controlplane.notify.preview import bodies
@@ -49,6 +50,8 @@ class Channel:
     """Whether messages have buttons, because something receives what they send."""
     _follows: bool = False
     """Whether a chart is sent after its message."""
+    _mail: bool = False
+    """Whether it takes HTML with the chart in it."""
 
     def requests(self, message: Message, thread: Thread = NOTHING) -> int:
         """How many requests a send of the message makes at most."""
@@ -69,11 +72,11 @@ class Channel:
         token = CURRENT.set(attempt)
         try:
             receipt = Receipt(Verdict.DELIVERED)
+            made = bodies(self.kind, message, buttons=self.buttons)
             if self.edits:
-                if thread.shown is not None:
-                    attempt.edit = edit(message, thread.shown, buttons=self.buttons)
+                attempt.edit = None if thread.shown is None else edit(message, thread.shown, made[0])
                 attempt.ends = tuple(superseded(message, shown) for shown in thread.superseded)
-            for body in bodies(self.kind, message, buttons=self.buttons):
+            for body in made:
                 attempt.body, attempt.receipt = body, None
                 last = self._send(message, attempt)
                 # What names the message is the answer to the first part.
@@ -102,31 +105,44 @@ class Channel:
         return self._clean(receipt)
 
     def _illustrate(self, message: Message, reference: str, attempt: Attempt) -> Receipt:
-        from controlplane.notify.chart import caption, png
-
-        assert message.chart is not None
-        title = caption(message)
-        picture = png(message.chart, title)
+        title, picture = _drawn(message)
         if self.edits:
-            attempt.upload = Upload("chart.png", title, picture, reference)
-            return self._notify("", "chart", apprise.NotifyType.INFO, attempt)
-        return self._notify("", title, apprise.NotifyType.INFO, attempt, picture)
+            attempt.upload = Upload(PICTURE, title, picture, reference)
+            return self._notify(title, "chart", apprise.NotifyType.INFO, attempt)
+        return self._notify("", title, apprise.NotifyType.INFO, attempt, picture=picture)
 
     def _send(self, message: Message, attempt: Attempt) -> Receipt:
         text = attempt.body if self.kind is Kind.TEXT else {"title": "", "body": message.incident}
         ended = message.action is Action.RESOLVE
         style = apprise.NotifyType.SUCCESS if ended else _TYPES[message.severity]
-        return self._notify(text["title"], text["body"], style, attempt)
+        if not self._mail:
+            return self._notify(text["title"], text["body"], style, attempt)
+        picture, detail = None, ""
+        if message.chart is not None and message.action is Action.TRIGGER:
+            try:
+                _, picture = _drawn(message)
+            except Exception as error:  # noqa: BLE001 - a chart that can't be drawn is no message lost
+                detail = f"sent without its chart: {type(error).__name__}: {error}"
+        page = text.get("html") or html(message, picture=picture is not None)
+        receipt = self._notify(text["title"], page, style, attempt, picture=picture, written=apprise.NotifyFormat.HTML)
+        return replace(receipt, detail=detail) if receipt.verdict is Verdict.DELIVERED else receipt
 
     def _notify(
-        self, title: str, body: str, style: apprise.NotifyType, attempt: Attempt, picture: bytes | None = None
+        self,
+        title: str,
+        body: str,
+        style: apprise.NotifyType,
+        attempt: Attempt,
+        *,
+        picture: bytes | None = None,
+        written: apprise.NotifyFormat = apprise.NotifyFormat.TEXT,
     ) -> Receipt:
-        attach = None if picture is None else _ATTACH(content=picture, name="chart.png", mimetype="image/png")
+        attach = None if picture is None else _ATTACH(content=picture, name=PICTURE, mimetype="image/png")
         result = self._apprise.notify(
             body=body,
             title=title,
             notify_type=style,
-            body_format=apprise.NotifyFormat.TEXT,
+            body_format=written,
             interpret_escapes=False,
             attach=attach,
         )
@@ -195,9 +211,22 @@ def _load(channel: Declared, buttons: bool) -> Channel:
             f"the URL in {where} isn't one that can be notified; write it as in {_EXAMPLES}, or as apprise documents it"
         )
     kind = kind_of(url)
-    return Channel(
-        channel.name, kind, channel.rate or HOUSE[kind], secrets, service, edits(url), buttons, _follows(url, service)
-    )
+    mail = own(url).partition("://")[0].lower() in _MAIL
+    if mail:
+        plugin: Any = service[0]
+        plugin.inline = True  # what the HTML refers to is part of it and no attachment
+    rate = channel.rate or HOUSE[kind]
+    follows = _follows(url, service)
+    return Channel(channel.name, kind, rate, secrets, service, edits(url), buttons, follows and not mail, mail)
+
+
+def _drawn(message: Message) -> tuple[str, bytes]:
+    """Title and picture of the message's chart."""
+    from controlplane.notify.chart import caption, png
+
+    assert message.chart is not None
+    title = caption(message)
+    return title, png(message.chart, title)
 
 
 def _follows(url: str, service: Any) -> bool:
@@ -206,6 +235,7 @@ def _follows(url: str, service: Any) -> bool:
     return edits(url) or (bool(service[0].attachment_support) and scheme not in URGENT | _MACHINES)
 
 
+_MAIL = {"mailto", "mailtos"}
 _MACHINES = {f"{name}{secure}" for name in ("json", "xml", "form") for secure in ("", "s")}
 _EXAMPLES = (
     "slackops://hooks/T…/B…/…, slackops://bot/xoxb-…/channel, pdevents://routing-key or mailtos://user:password@host"

@@ -12,8 +12,8 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
+from matplotlib import dates
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.dates import AutoDateLocator, DateFormatter, date2num
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
@@ -29,6 +29,7 @@ _PAPER, _INK, _QUIET, _GRID = "#f7f8fa", "#1d2733", "#5c6773", "#dfe3e8"
 _LINE, _LIMIT, _GAP = "#1f5fbf", "#c62828", "#e3e6ea"
 _DAY, _MINUTES = timedelta(days=1), timedelta(minutes=6)
 _LOCK = threading.Lock()
+_dates: Any = dates
 
 
 def caption(message: Message) -> str:
@@ -86,8 +87,8 @@ def _frame(axes: Any, times: list[datetime], known: list[float], chart: Chart) -
         axes.set_xlim(times[0], times[-1] + (times[-1] - times[0]) * 0.015)
     lasts = times[-1] - times[0] if times else timedelta(0)
     style = "%d %b %H:%M" if lasts > _DAY else "%H:%M" if lasts > _MINUTES else "%H:%M:%S"
-    axes.xaxis.set_major_locator(AutoDateLocator(tz=UTC, minticks=3, maxticks=7))
-    axes.xaxis.set_major_formatter(DateFormatter(style, tz=UTC))
+    axes.xaxis.set_major_locator(_dates.AutoDateLocator(tz=UTC, minticks=3, maxticks=7))
+    axes.xaxis.set_major_formatter(_dates.DateFormatter(style, tz=UTC))
     shown = [*known, *([chart.threshold] if chart.threshold is not None else [])]
     if shown:
         low, high = min(shown), max(shown)
@@ -105,9 +106,9 @@ def _gaps(axes: Any, times: list[datetime], values: list[float]) -> None:
     edges += [(known[-1], times[-1])] if known[-1] < times[-1] else []
     for start, end in edges:
         if end - start > 1.5 * step or (start, end) not in pairwise(known):
-            axes.axvspan(date2num(start), date2num(end), color=_GAP, linewidth=0, zorder=0.5)
+            axes.axvspan(_dates.date2num(start), _dates.date2num(end), color=_GAP, linewidth=0, zorder=0.5)
             if (end - start) > (times[-1] - times[0]) * 0.12:
-                middle = date2num(start + (end - start) / 2)
+                middle = _dates.date2num(start + (end - start) / 2)
                 where = axes.get_xaxis_transform()
                 _text(axes, middle, 0.5, "no data", transform=where, ha="center", va="center", color=_QUIET, fontsize=8)
 

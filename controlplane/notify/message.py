@@ -91,11 +91,18 @@ def _alerts(number: int) -> str:
 def member(item: Member) -> str:
     """One alert in a line: summary, value against threshold, labels, since."""
     # What the control plane tells of itself has no threshold.
-    parts = [f"{printable(item.summary)} [{value(item)}]" if item.threshold else printable(item.summary, 400)]
-    if item.labels:
-        parts.append(printable(describe(item.labels), _LABELS))
-    parts.append(f"since {instant(item.active_at)}" if item.firing else "resolved")
-    return " · ".join(parts)
+    summary = f"{printable(item.summary)} [{value(item)}]" if item.threshold else printable(item.summary, 400)
+    return " · ".join([summary, *_circumstances(item)])
+
+
+def evidence(item: Member) -> str:
+    """The same without the summary."""
+    return " · ".join([*([value(item)] if item.threshold else []), *_circumstances(item)])
+
+
+def _circumstances(item: Member) -> list[str]:
+    labels = [printable(describe(item.labels), _LABELS)] if item.labels else []
+    return [*labels, f"since {instant(item.active_at)}" if item.firing else "resolved"]
 
 
 def value(item: Member) -> str:

@@ -14,6 +14,8 @@ from controlplane.notify.message import fit
 
 HEADER = 150
 SECTION = 3_000
+LISTED = 5
+"""How many alerts are shown; the others are a number."""
 _FALLBACK = 1_000
 _LIGHTS = {Severity.CRITICAL: "🔴", Severity.WARNING: "🟠", Severity.INFO: "🔵"}
 _MARKS = {Action.RESOLVE: "🟢", Action.ACKNOWLEDGE: "👀"}
@@ -53,16 +55,17 @@ def slack(message: Message, *, buttons: bool = False) -> dict[str, Any]:
     if message.impact:
         lines = [f"• {escape(line, 500)}" for line in words.impact(message)]
         blocks.append(_section(_within(["*Reach*", *lines])))
-    if message.hidden:
-        blocks.append(_section(_hidden(message)))
+    url = words.link(message)
+    link = f"<{escape(url, 1_200).replace('|', '%7C')}|Runbook>" if url else ""
     if message.check:
         blocks.append(_section(_check(message)))
+    if link:
+        blocks.append(_section(link))
     blocks += [_section(_advice(item)) for item in message.advice]
-    url = words.link(message)
+    if message.hidden:
+        blocks.append(_section(_hidden(message)))
     names = words.references(message)[: 2 if url else None]
     blocks.append({"type": "context", "elements": [mrkdwn(escape(" · ".join(names), 2_000))]})
-    if url:
-        blocks.append(_section(f"<{escape(url, 1_200).replace('|', '%7C')}|Runbook>"))
     if buttons and message.action is Action.TRIGGER and message.subject is Subject.ALERT:
         blocks.append(_actions(message.dedup_key))
     return {
@@ -76,16 +79,11 @@ def slack(message: Message, *, buttons: bool = False) -> dict[str, Any]:
 
 
 def _members(message: Message) -> str:
-    # Room is kept for the line that says how many are left out.
-    lines: list[str] = []
-    room = SECTION - 50
-    for item in message.members:
-        line = f"• {escape(words.member(item), 600)}"
-        room -= len(line.encode("utf-16-le")) // 2 + 1
-        if room < 0:
-            break
-        lines.append(line)
-    return "\n".join([*lines, words.unlisted(message, len(lines))]).rstrip("\n")
+    """The worst in full, some more in a line each, and how many are left out."""
+    worst, *others = message.members[:LISTED]
+    lines = [f"*{escape(printable(worst.summary, 400).replace('*', '∗'), 500)}*", escape(words.evidence(worst), 600)]
+    lines += [f"• {escape(words.member(item), 420)}" for item in others]
+    return _within([*lines, words.unlisted(message, 1 + len(others))]).rstrip("\n")
 
 
 def _check(message: Message) -> str:
@@ -126,8 +124,8 @@ def _hidden(message: Message) -> str:
 
 
 def _advice(item: Advice) -> str:
-    lines = [escape(line, 550) for line in words.advice(item)]
-    return "\n".join([f"*Recommendation* {lines[0]}", *lines[1:]])
+    first, *lines = [escape(line, 550) for line in words.advice(item)]
+    return "\n".join([f"*Recommendation* {first}", *lines])
 
 
 def _section(text: str) -> dict[str, Any]:

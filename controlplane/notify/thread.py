@@ -1,6 +1,6 @@
 """What is at a channel already: a page's message, which is edited in place, and the timeline in its thread. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,15 @@ class Thread:
 NOTHING = Thread()
 
 
+def thread_of(channel: str, message: Message, row: Callable[[str], Shown | None]) -> Thread:
+    """What the channel shows of a message's page and of those that end with it; `row` gives what is kept of a key."""
+    rows = {key: row(f"{channel}/{key}") for key in dict.fromkeys((message.dedup_key, *message.superseded))}
+    shown = rows.pop(message.dedup_key)
+    # An earlier page is told what became of it when the new one begins, and when all is over.
+    ends = shown is None or message.action is Action.RESOLVE
+    return Thread(shown, tuple(one for one in rows.values() if one is not None and ends))
+
+
 @dataclass(frozen=True, slots=True)
 class Edit:
     """An edit of a message, with a reply in its thread."""
@@ -38,8 +47,8 @@ class Edit:
     reply: Mapping[str, Any] | None = None
 
 
-def edit(message: Message, shown: Shown, *, buttons: bool = False) -> Edit:
-    """The message as it is now, in place of what was shown, and what changed as a reply.
+def edit(message: Message, shown: Shown, body: Mapping[str, Any]) -> Edit:
+    """The message as it is now (its body), in place of what was shown, and what changed as a reply.
 
     A reminder, and what has a note, is shown in the channel, too: nobody is notified of an edit.
     """
@@ -47,7 +56,7 @@ def edit(message: Message, shown: Shown, *, buttons: bool = False) -> Edit:
     told = message.action is Action.TRIGGER and (message.repeated or bool(message.note))
     return Edit(
         shown.reference,
-        _kept(slack(message, buttons=buttons)),
+        _kept(body),
         {
             "text": escape(said, _REPLY),
             "blocks": [{"type": "section", "text": mrkdwn(escape(said, _REPLY))}],
@@ -84,7 +93,7 @@ def change(message: Message, shown: Shown) -> str:
         return f"Resolved after {human_duration(message.at - message.started_at)}"
     note = printable(message.note, words.NOTE)
     if message.action is Action.ACKNOWLEDGE:
-        return note or "Acknowledged"
+        return _capital(note) if note else "Acknowledged"
     parts = []
     if message.repeated:
         parts.append(f"Still firing after {human_duration(message.at - message.started_at)}")
@@ -95,8 +104,12 @@ def change(message: Message, shown: Shown) -> str:
     parts.append(f"{message.firing:,} firing")
     if message.resolved:
         parts.append(f"{message.resolved:,} resolved")
-    said = ", ".join(parts)
-    return f"{said[0].upper()}{said[1:]}" + (f". {note}" if note else "")
+    said = _capital(", ".join(parts))
+    return f"{said}. {_capital(note)}" if note else said
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _kept(body: Mapping[str, Any]) -> dict[str, Any]:

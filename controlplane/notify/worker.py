@@ -4,6 +4,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
 from datetime import timedelta
+from functools import partial
 from uuid import uuid4
 
 from controlplane.model.errors import ControlplaneError
@@ -23,7 +24,7 @@ from controlplane.notify.letters import Letters
 from controlplane.notify.outcome import dead, dropped, settled
 from controlplane.notify.receipt import Receipt, Verdict
 from controlplane.notify.sends import Sending, Sends
-from controlplane.notify.thread import Thread
+from controlplane.notify.thread import Thread, thread_of
 
 FOLLOWED = "outbox"
 """The lease of the worker that follows the outbox."""
@@ -249,10 +250,7 @@ class Worker:
 
     def _thread(self, delivery: Delivery) -> Thread:
         """What the channel shows of the page, and of those that end with it."""
-        message = delivery.message
-        keys = [message.dedup_key, *(key for key in message.superseded if key != message.dedup_key)]
-        shown, *ended = (self._log.row(self._box.shown, f"{delivery.channel}/{key}") for key in keys)
-        return Thread(shown, tuple(one for one in ended if one is not None))
+        return thread_of(delivery.channel, delivery.message, partial(self._log.row, self._box.shown))
 
     def _draw(self, channel: str) -> None:
         """Begin to send a chart where no message waits and the rate allows it."""

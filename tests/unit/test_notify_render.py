@@ -3,6 +3,7 @@
 import json
 import re
 import unicodedata
+from html.parser import HTMLParser
 from typing import Any
 
 import pytest
@@ -10,13 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controlplane.model.errors import ControlplaneError
-from controlplane.model.notifications import Action, Message, Subject
+from controlplane.model.notifications import Action, Message, Shown, Subject
 from controlplane.model.rules import Severity
 from controlplane.notify.addresses import kind_of, own, scrub, secrets_of
+from controlplane.notify.mail import html
 from controlplane.notify.message import fit, text
 from controlplane.notify.pagerduty import pagerduty, size
 from controlplane.notify.preview import Kind, bodies, render, render_for
 from controlplane.notify.slack import escape, slack
+from controlplane.notify.thread import Thread, change, edit, superseded, thread_of
 from tests.notify_cases import advice, at, channel, member, message
 from tests.provider_proxy import block_kit_problem
 
@@ -33,6 +36,14 @@ HOSTILE = (
     "😀" * 3_000,
     "[b]markup[/b] {value} %s",
     "&" * 10_000,
+)
+SHOWN = Shown(
+    channel="slack",
+    dedup_key="d" * 64,
+    reference="C1/1.0",
+    action=Action.TRIGGER,
+    severity=Severity.CRITICAL,
+    firing=3,
 )
 hostile_text = st.one_of(
     st.sampled_from(HOSTILE), st.text(max_size=300), st.text(alphabet="<>&@!|\x1b\u202e😀", max_size=4_000)
@@ -60,6 +71,8 @@ def everywhere(bad: str, count: int = 20, action: Action = Action.TRIGGER) -> Me
         hidden=tuple(members[:5]),
         repeated=True,
         note=bad,
+        impact=(bad,) * 8,
+        check=f"{bad}\n{bad}\n{bad}",
         advice=(short, short, short),
     )
 
@@ -87,7 +100,8 @@ def assert_slack_is_fine(body: dict[str, Any]) -> None:
     assert block_kit_problem(body) == ""
     assert 0 < len(body["blocks"]) <= 50
     for block in body["blocks"]:
-        for part in [block.get("text"), *block.get("elements", [])]:
+        parts = [block.get("text"), *(block["elements"] if block["type"] == "context" else [])]
+        for part in parts:
             if part is None:
                 continue
             limit = 150 if block["type"] == "header" else 3_000
@@ -111,7 +125,8 @@ def assert_pagerduty_is_fine(body: dict[str, Any]) -> None:
         assert 0 < units(payload["summary"]) <= 1_024
         assert payload["source"]
         assert payload["severity"] in {"critical", "warning", "info"}
-    assert_harmless(body)
+        assert "\n" not in payload["summary"]
+    assert_harmless(body, "\n")
 
 
 @pytest.mark.parametrize("bad", HOSTILE)
@@ -159,7 +174,7 @@ def test_slack_says_everything_an_engineer_needs():
     for expected in (
         "catalyst / kafka (production)",
         "3 alerts firing, 1 resolved since 2026-03-01 02:00:00 UTC (2m 15s)",
-        "billing is 412,000 messages behind [412,000 messages, threshold &gt; 100000]",
+        "*billing is 412,000 messages behind*\n412,000 messages, threshold &gt; 100000 · consumer_group=billing",
         "consumer_group=billing",
         "since 2026-03-01 02:00:00 UTC",
         "… and 2 more",
@@ -224,7 +239,7 @@ def test_only_a_url_becomes_a_link(runbook: str | None, linked: bool):
     sections = [block["text"]["text"] for block in slack(said)["blocks"] if block["type"] == "section"]
     assert any(section.startswith("<http") for section in sections) is linked
     if linked:
-        assert sections[-1] == "<https://wiki/a%7Cb&gt;|Runbook>"
+        assert "<https://wiki/a%7Cb&gt;|Runbook>" in sections
 
 
 def test_evidence_is_cut_before_the_event_is_too_large():
@@ -343,3 +358,148 @@ def test_superseded_pages_are_ended_after_the_new_one_and_at_pagerduty_alone():
     assert [body["event_action"] for body in made] == ["trigger", "resolve", "resolve"]
     assert [body["dedup_key"] for body in made] == ["d" * 64, "a" * 64, "b" * 255]
     assert len(bodies(Kind.SLACK, said)) == len(bodies(Kind.TEXT, said)) == 1
+
+
+def test_every_channel_says_how_far_it_reaches_and_what_to_check_first():
+    said = message(
+        impact=("zone b: 4 alerts on 3 of 9 hosts",), check="Is it one?\nkafka --describe \\\n  --group a && b"
+    )
+    body = text(said)["body"]
+    assert "\nReach\n- zone b: 4 alerts on 3 of 9 hosts\n" in body
+    assert "\nFirst check: Is it one?\n  kafka --describe \\\n    --group a && b\n" in body
+    sections = [block["text"]["text"] for block in slack(said)["blocks"] if block["type"] == "section"]
+    assert "*Reach*\n• zone b: 4 alerts on 3 of 9 hosts" in sections
+    assert "*First check* Is it one?\n```\nkafka --describe \\\n  --group a &amp;&amp; b\n```" in sections
+    details = pagerduty(said)["payload"]["custom_details"]
+    assert details["reach"] == ["zone b: 4 alerts on 3 of 9 hosts"]
+    assert details["first_check"] == "Is it one?\nkafka --describe \\\n  --group a && b"
+    page = html(said)
+    assert "zone b: 4 alerts on 3 of 9 hosts" in page
+    assert "kafka --describe \\\n  --group a &amp;&amp; b</pre>" in page
+
+
+def test_a_command_cannot_leave_its_block():
+    (found,) = [
+        block["text"]["text"]
+        for block in slack(message(check="?\necho ``` <!here> ```"))["blocks"]
+        if "First check" in str(block)
+    ]
+    assert found.count("```") == 2
+    assert "<!here>" not in found
+
+
+BUTTONS = [("acknowledge", "Acknowledge"), ("silence_1h", "Silence 1 h")]
+
+
+@pytest.mark.parametrize(
+    ("changes", "shown"),
+    [
+        ({}, True),
+        ({"repeated": True}, True),
+        ({"action": Action.RESOLVE}, False),
+        ({"action": Action.ACKNOWLEDGE}, False),
+        ({"subject": Subject.SELF}, False),
+        ({"subject": Subject.TEST}, False),
+    ],
+)
+def test_what_fires_has_buttons_where_somebody_receives_them(changes: dict[str, Any], shown: bool):
+    said = message(**changes)
+    actions = [block for block in slack(said, buttons=True)["blocks"] if block["type"] == "actions"]
+    assert [block for block in slack(said)["blocks"] if block["type"] == "actions"] == []
+    assert bool(actions) is shown
+    if shown:
+        assert actions[0]["block_id"] == "controlplane"
+        found = [(one["action_id"], one["text"]["text"], one["value"]) for one in actions[0]["elements"]]
+        assert found == [(action, label, said.dedup_key) for action, label in BUTTONS]
+
+
+def test_an_acknowledgement_goes_to_the_same_key():
+    said = message(action=Action.ACKNOWLEDGE, note="acknowledged by mira")
+    assert pagerduty(said) == {"event_action": "acknowledge", "dedup_key": "d" * 64}
+    assert slack(said)["blocks"][0]["text"]["text"].startswith("👀 CRITICAL acknowledged")
+    assert "acknowledged by mira" in json.dumps(slack(said))
+
+
+class _Reader(HTMLParser):
+    """What of a page is text, and which tags and links it has."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.links: list[str] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.links += [value or "" for name, value in attrs if name in {"href", "src"} or name.startswith("on")]
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+_TAGS = {"html", "head", "meta", "style", "body", "table", "tr", "td", "div", "img", "br", "pre", "a"}
+
+
+@pytest.mark.parametrize(
+    "bad", [*HOSTILE, "<script>alert(1)</script><img src=x onerror=alert(1)>", '"><a href="//evil">']
+)
+@pytest.mark.parametrize("action", list(Action))
+def test_no_text_becomes_markup_in_a_mail(bad: str, action: Action):
+    found = _Reader(html(everywhere(bad, action=action), picture=True))
+    assert found.tags <= _TAGS
+    assert found.links == ["cid:chart.png"]
+    assert not [c for c in found.text if unicodedata.category(c) in {"Cc", "Cf", "Cs"} and c != "\n"]
+    assert len(found.text) < 60_000
+
+
+def test_a_mail_links_to_the_runbook_and_is_coloured_by_state():
+    page = html(message(check="?\nx"))
+    assert _Reader(page).links == ["https://runbooks.example/kafka-consumer-lag"]
+    assert 'bgcolor="#b3261e"' in page
+    assert 'bgcolor="#1e6b34"' in html(message(action=Action.RESOLVE))
+
+
+THREADS: list[tuple[dict[str, Any], str, bool]] = [
+    ({"firing": 5}, "+2 alerts, 5 firing", False),
+    ({"firing": 4}, "+1 alert, 4 firing", False),
+    ({"firing": 2, "resolved": 1}, "−1 alert, 2 firing, 1 resolved", False),
+    ({"firing": 3}, "3 firing", False),
+    ({"firing": 1_003}, "+1,000 alerts, 1,003 firing", False),
+    ({"firing": 3, "repeated": True, "at": at(4 * 3_600)}, "Still firing after 4h, 3 firing", True),
+    ({"firing": 3, "note": "level 2: told ada"}, "3 firing. Level 2: told ada", True),
+    ({"action": Action.ACKNOWLEDGE, "note": "acknowledged by mira"}, "Acknowledged by mira", False),
+    ({"action": Action.ACKNOWLEDGE}, "Acknowledged", False),
+    ({"action": Action.RESOLVE, "at": at(125)}, "Resolved after 2m 5s", False),
+]
+
+
+@pytest.mark.parametrize(("changes", "said", "shown"), THREADS)
+def test_what_changed_is_a_line_in_the_thread(changes: dict[str, Any], said: str, shown: bool):
+    made = edit(message(**changes), SHOWN, slack(message(**changes)))
+    assert made.reply is not None
+    assert (made.reply["text"], made.reply.get("reply_broadcast", False)) == (said, shown)
+    assert set(made.body) == {"text", "blocks", "parse", "link_names"}
+
+
+def test_what_got_worse_is_said():
+    shown = SHOWN.model_copy(update={"severity": Severity.WARNING})
+    assert change(message(firing=3), shown) == "Now CRITICAL, was WARNING, 3 firing"
+
+
+@pytest.mark.parametrize("bad", HOSTILE)
+def test_hostile_text_is_harmless_in_a_thread(bad: str):
+    for action in Action:
+        said = everywhere(bad, action=action)
+        for made in (edit(said, SHOWN, slack(said)), superseded(said, SHOWN)):
+            for body in (made.body, *([made.reply] if made.reply else [])):
+                assert_slack_is_fine({"link_names": False, "parse": "none", **body})
+
+
+def test_an_earlier_page_is_told_when_the_new_one_begins_and_at_the_end():
+    rows = {"slack/old": SHOWN, "slack/" + "d" * 64: SHOWN.model_copy(update={"reference": "C1/2.0"})}
+    said = message(superseded=("old", "unknown"))
+    assert thread_of("slack", said, {"slack/old": SHOWN}.get) == Thread(None, (SHOWN,))
+    assert thread_of("slack", said, rows.get).superseded == ()
+    assert thread_of("slack", said.model_copy(update={"action": Action.RESOLVE}), rows.get).superseded == (SHOWN,)
+    assert thread_of("other", said, rows.get) == Thread()

@@ -46,7 +46,7 @@ def demo(*, as_json: bool, no_tui: bool, config: Any) -> None:
     home = bootstrap.load_settings(config).home / "demo"
     home.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
-    with _progress() as told:
+    with replaying() as told:
         evening.clear(home)
         settings = evening.settings(home, shipped_platforms())
         plane = bootstrap.control_plane(settings)
@@ -66,7 +66,7 @@ def demo(*, as_json: bool, no_tui: bool, config: Any) -> None:
 
 
 @contextmanager
-def _progress() -> "Iterator[Callable[[Progress], None]]":
+def replaying() -> "Iterator[Callable[[Progress], None]]":
     """A bar on a terminal, a line a quarter elsewhere, both on stderr."""
     from rich import progress
 

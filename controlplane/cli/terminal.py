@@ -1,26 +1,83 @@
-"""`controlplane tui`: the on-call terminal."""
+"""`controlplane tui`: the on-call terminal, of the present or of the past."""
 
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from controlplane.cli.output import actor, config_option
 
+if TYPE_CHECKING:
+    from controlplane.eventlog.log import EventLog
+    from tui.data.seek import Seek
+
+_SQLITE = b"SQLite format 3\0"
+
 
 @click.command()
 @click.option("--read-only", is_flag=True, help="Look, don't touch.")
+@click.option("--as-of", metavar="TIME", help="Open in the past: 20:14, -2h, 2026-03-12T20:14Z or a position.")
+@click.option("--demo", is_flag=True, help="Look at a recorded evening; nothing of yours is read or written.")
+@click.option("--backtest", type=click.Path(path_type=Path), metavar="FILE", help="Look at what `backtest --log` kept.")
+@click.option("--serve", "served", is_flag=True, help="Show it in a browser on this machine, read-only.")
+@click.option(
+    "--port", type=click.IntRange(0, 65_535), help="With --serve: the port; 0 takes a free one [default: 8765]."
+)
 @config_option
-def tui(*, read_only: bool, config: Any) -> None:
+def tui(
+    *,
+    read_only: bool,
+    as_of: str | None,
+    demo: bool,
+    backtest: Path | None,
+    served: bool,
+    port: int | None,
+    config: Path | None,
+) -> None:
     """The on-call terminal. It reads the event store alone, so it never disturbs a tick."""
-    from controlplane.cli.stores import event_log
+    if demo and (backtest is not None or config is not None or served):
+        raise click.UsageError("--demo has data and settings of its own; leave --backtest, --serve and --config out")
+    if backtest is not None and config is not None:
+        raise click.UsageError("--backtest needs no settings; leave --config out")
+    if port is not None and not served:
+        raise click.UsageError("--port belongs to --serve")
+    start = _seek(as_of)
+    with ExitStack() as opened:
+        if served:
+            log = opened.enter_context(_recorded(backtest)) if backtest else opened.enter_context(_own(config))[0]
+            log.close()  # each page has a process of its own
+            _serve(as_of, backtest, config, port)
+        elif demo:
+            log, settings, interesting = opened.enter_context(_evening())
+            open_terminal(log, settings, as_of=_end(), start=start or interesting)
+        elif backtest is not None:
+            from controlplane.settings import Settings
 
-    with event_log(config) as (log, settings):
-        open_terminal(log, settings, read_only=read_only)
+            log = opened.enter_context(_recorded(backtest))
+            settings = Settings(environment=backtest.stem)
+            open_terminal(log, settings, start=start or _interesting(log), closed="BACKTEST")
+        else:
+            log, settings = opened.enter_context(_own(config))
+            open_terminal(log, settings, read_only=read_only, start=start)
 
 
-def open_terminal(log: Any, settings: Any, *, read_only: bool = False, as_of: datetime | None = None) -> None:
-    """Run the terminal on a log until it is left; `as_of` freezes its clock, as for a recording."""
+def open_terminal(
+    log: Any,
+    settings: Any,
+    *,
+    read_only: bool = False,
+    as_of: datetime | None = None,
+    start: "Seek | None" = None,
+    closed: str = "",
+) -> None:
+    """Run the terminal on a log until it is left; `as_of` freezes its clock, as for a recording.
+
+    `start` is where in the past it opens, `closed` names a log that doesn't grow, such as `BACKTEST`.
+    """
     from controlplane import bootstrap
     from controlplane.operator import Operator
     from tui.app import run
@@ -36,4 +93,94 @@ def open_terminal(log: Any, settings: Any, *, read_only: bool = False, as_of: da
         palette=settings.tui.theme,
         keys=settings.tui.keys,
         rules=lambda: rule_facts(bootstrap.load_rule_set(settings).rules.rules),
+        start=start,
+        closed=closed,
     )
+
+
+def _seek(text: str | None) -> "Seek | None":
+    """Where to open; None = where the terminal opens by itself."""
+    from tui.data import utc_now
+    from tui.data.seek import BadSeek, Seek, parse_seek
+
+    if text is None:
+        return None
+    now = utc_now()
+    try:
+        found = parse_seek(text, now, now)
+    except BadSeek as error:
+        raise click.BadParameter(str(error), param_hint="--as-of") from None
+    return None if found == Seek() else found
+
+
+@contextmanager
+def _own(config: Path | None) -> "Iterator[tuple[EventLog, Any]]":
+    from controlplane.cli.stores import event_log
+
+    with event_log(config) as (log, settings):
+        yield log, settings
+
+
+@contextmanager
+def _recorded(path: Path) -> "Iterator[EventLog]":
+    """The event log that a backtest kept."""
+    from controlplane.eventlog.log import EventLog
+
+    try:
+        with path.open("rb") as file:
+            begin = file.read(len(_SQLITE))
+    except OSError as error:
+        raise click.UsageError(f"--backtest {path}: {error.strerror}") from None
+    if begin != _SQLITE:
+        said = "it is no event log; run the backtest again with --log FILE and open that file"
+        raise click.UsageError(f"--backtest {path}: {said}")
+    with EventLog.open(f"sqlite:///{path.absolute()}") as log:
+        yield log
+
+
+def _interesting(log: "EventLog") -> "Seek":
+    """Where the most begins to fire; the first event where nothing does."""
+    from tui.data.interest import most_interesting
+    from tui.data.seek import Seek
+
+    return Seek(position=most_interesting(log) or 0)
+
+
+@contextmanager
+def _evening() -> "Iterator[tuple[EventLog, Any, Seek]]":
+    """The recorded evening in a folder that goes with it."""
+    import signal
+    from tempfile import TemporaryDirectory
+
+    from controlplane import bootstrap
+    from controlplane import demo as evening
+    from controlplane.cli.demo import replaying
+    from controlplane.rules.files import shipped_platforms
+
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        with TemporaryDirectory(prefix="controlplane-demo-") as name:
+            settings = evening.settings(Path(name), shipped_platforms())
+            plane = bootstrap.control_plane(settings)
+            with plane.log as log:
+                with replaying() as told:
+                    evening.replay(plane, told)
+                yield log, settings, _interesting(log)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _end() -> datetime:
+    from controlplane import demo as evening
+
+    return evening.END
+
+
+def _serve(as_of: str | None, backtest: Path | None, config: Path | None, port: int | None) -> None:
+    from controlplane.cli.output import tell
+    from tui.serve import DEFAULT_PORT, serve
+
+    command = [sys.executable, "-m", "controlplane", "tui", "--read-only"]
+    for name, value in (("--as-of", as_of), ("--backtest", backtest), ("--config", config)):
+        command += [] if value is None else [f"{name}={value}"]
+    serve(command, DEFAULT_PORT if port is None else port, lambda said: tell(said, err=True))

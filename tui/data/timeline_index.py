@@ -160,11 +160,12 @@ class TimelineIndex:
         before = self._stops[number - 1] if (number := bisect_left(self._stops, position)) else 0
         if by > 0:
             number = bisect_right(fired, position)
-            return self._stop_of(fired[number]) if number < len(fired) else None
+            return self.stop_of(fired[number]) if number < len(fired) else None
         number = bisect_right(fired, before)
-        return self._stop_of(fired[number - 1]) if number else None
+        return self.stop_of(fired[number - 1]) if number else None
 
-    def _stop_of(self, position: int) -> int:
+    def stop_of(self, position: int) -> int:
+        """The first stop at or after a position."""
         number = bisect_left(self._stops, position)
         return self._stops[number] if number < len(self._stops) else self.end
 

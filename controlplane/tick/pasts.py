@@ -135,21 +135,19 @@ class Pasts:
             at.append(seen.at)
             value.append(seen.value)
         kept = thinned(np.concatenate(owner), np.concatenate(at), np.concatenate(value))
-        numbers, starts, sizes = np.unique(kept.owner, return_index=True, return_counts=True)
-        at_ms, values = kept.at.tolist(), pl.Series(kept.value).fill_nan(None).to_list()
-        made = []
-        for number, start, size in zip(numbers.tolist(), starts.tolist(), sizes.tolist(), strict=True):
-            end = start + size
-            # Built without checks, as it is read: all of it comes from arrays of numbers.
-            reading = Reading.model_construct(
-                alert=found[number].id,
-                at=from_ms(at_ms[end - 1]),
-                value=values[end - 1],
-                at_ms=tuple(at_ms[start:end]),
-                values=tuple(values[start:end]),
-            )
-            made.append(reading)
-        return made
+        sizes = np.bincount(kept.owner, minlength=len(found))
+        (numbers,) = np.nonzero(sizes)
+        sizes = sizes[numbers]
+        ends = np.cumsum(sizes)
+        starts = ends - sizes
+        ages = (np.repeat(kept.at[ends - 1], sizes) - kept.at).astype("<u4").tobytes()
+        values = kept.value.astype("<f8").tobytes()
+        newest = zip(kept.at[ends - 1].tolist(), pl.Series(kept.value[ends - 1]).fill_nan(None).to_list(), strict=True)
+        spans = zip(numbers.tolist(), starts.tolist(), ends.tolist(), newest, strict=True)
+        return [
+            Reading(found[n].id, from_ms(at_ms), now, ages[4 * start : 4 * end], values[8 * start : 8 * end])
+            for n, start, end, (at_ms, now) in spans
+        ]
 
     def _begin(self, alert: Alert) -> int | None:
         """The step of the window at which the alert began; None where it began before."""
@@ -164,7 +162,8 @@ class Pasts:
         reading = self._before.get(alert.id)
         if reading is None:
             return self._first.get(alert.id, NOTHING)
-        return Line(np.array(reading.at_ms, np.int64), np.array(reading.values, np.float64))
+        ages = np.frombuffer(reading.ages, "<u4").astype(np.int64)
+        return Line(to_ms(reading.at) - ages, np.frombuffer(reading.numbers, "<f8"))
 
     def _line(self, alert: Alert, until: int) -> Line:
         earlier = self._earlier(alert)

@@ -39,7 +39,8 @@ def thinned(owner: Ints, at: Ints, value: Floats) -> Points:
     owner, at, value = owner[order], at[order], value[order]
     last = np.append((owner[1:] != owner[:-1]) | (at[1:] != at[:-1]), True)
     owner, at, value = owner[last], at[last], value[last]
-    _, count = np.unique(owner, return_counts=True)
+    count = np.bincount(owner)
+    count = count[count > 0]
     newest = np.repeat(at[np.cumsum(count) - 1], count)
     end = at - at % BUCKET_MS + BUCKET_MS
     recent = end > newest - FULL_MS

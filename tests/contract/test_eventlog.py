@@ -42,6 +42,7 @@ from controlplane.model.alerts import Reading
 from controlplane.model.errors import ControlplaneError
 from controlplane.model.events import Draft
 from controlplane.model.payloads import AlertFired, AlertResolved, RecommendationProposed, SourceFailed, TickCompleted
+from controlplane.model.time import to_ms
 from tests.drafts import HOSTILE, START, draft, facts, ingested, recommendation, tick
 from tests.servers_postgresql import PASSWORD, PostgresqlServer
 from tests.servers_postgresql import postgresql_server as postgresql_server
@@ -186,12 +187,14 @@ def test_text_that_differs_only_in_escapes_stays_apart(log: EventLog) -> None:
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan, -0.0, 5e-324, 1.7976931348623157e308, 0.1, None])
 def test_numbers_come_back_exactly(log: EventLog, value: float | None) -> None:
-    reading = Reading(alert="a1", at=START, value=value, at_ms=(1,), values=(value,))
+    reading = Reading.of("a1", START, value, [(to_ms(START), value)])
     log.append([fired(value=value)], recorded_at=START, readings=[reading])
     event = next(log.read())
     assert isinstance(event.payload, AlertFired)
-    for found in (event.payload.facts.value, log.rows(ALERTS)["a1"].value, *log.readings()["a1"].history[0][1:]):
+    read = log.readings()["a1"]
+    for found in (event.payload.facts.value, log.rows(ALERTS)["a1"].value, read.value):
         assert repr(found) == repr(value)
+    assert repr(read.history[0][1]) == ("None" if value != value else repr(value))
     line = next(json_lines(log))
     assert json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} isn't JSON"))
 
@@ -324,7 +327,8 @@ def test_nothing_is_written_when_a_fold_fails(url: str) -> None:
 
 
 def test_readings_are_replaced_with_the_events(log: EventLog) -> None:
-    first = [Reading(alert=f"a{n}", at=START, value=n, at_ms=(1, 2), values=(None, 0.5)) for n in range(3)]
+    now = to_ms(START)
+    first = [Reading.of(f"a{n}", START, n, [(now - 7 * 3_600_000, None), (now, 0.5)]) for n in range(3)]
     log.append([fired()], recorded_at=START, readings=first)
     assert log.readings() == {reading.alert: reading for reading in first}
     log.append([fired("a2")], recorded_at=START)

@@ -89,9 +89,8 @@ def taken(found: AlertFacts, by: Draft, actor: str, note: str, at: datetime) -> 
 def reading(found: AlertFacts, values: Sequence[float | None], at: datetime = NOW - timedelta(seconds=5)) -> Reading:
     """A reading with `values` as its history, one step apart."""
     first = to_ms(at) - 15_000 * (len(values) - 1)
-    at_ms = tuple(first + 15_000 * index for index in range(len(values)))
     now = values[-1] if values else found.value
-    return Reading(alert=found.alert, at=at, value=now, at_ms=at_ms, values=tuple(values))
+    return Reading.of(found.alert, at, now, [(first + 15_000 * index, value) for index, value in enumerate(values)])
 
 
 def ingested(source: str, series: int, at: datetime = NOW) -> Draft:

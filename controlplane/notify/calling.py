@@ -112,5 +112,5 @@ def _hold(at: datetime, incident: Incident, visible: Sequence[Alert], muted: Seq
 
 def _belated(incident: Incident, reach: Reach) -> list[Call]:
     """Those whose quiet hours are over."""
-    awake = [name for name in incident.postponed if reach.quiet(name, incident.severity) is None]
-    return [Call(reach.declared(awake), "Held back in quiet hours until now; it still fires.")] if awake else []
+    awake = reach.declared(name for name in incident.postponed if reach.quiet(name, incident.severity) is None)
+    return [Call(awake, "Held back in quiet hours until now; it still fires.")] if awake else []

@@ -81,7 +81,7 @@ class Page:
 
 @contextlib.asynccontextmanager
 async def page(url: str, folder: Path, size: tuple[int, int] = (1280, 720), before: str = "") -> AsyncIterator[Page]:
-    """Chromium with one page open at a URL; `before` is run in it before anything of its own. `folder` is its profile."""
+    """Chromium with one page open at a URL; `before` runs in it before anything of its own. `folder` is its profile."""
     binary = require_binary("chromium")
     command = [
         str(binary),

@@ -38,3 +38,12 @@ def ago(instant: datetime, now: datetime) -> str:
 def heading(title: str, *, first: bool = False) -> Text:
     """The title of a section, with an empty line before it unless it is the first."""
     return Text(title if first else f"\n{title}", theme.HEADING)
+
+
+def not_there(title: str, now: datetime) -> Text:
+    """What is said of something that there isn't at the time of the past that is looked at."""
+    text = Text(safe(title, 200), theme.STRONG, overflow="fold")
+    text.append(
+        f"\n\nIt isn't there at {now:%H:%M:%SZ}. Other times may have it; Esc leads back to the list.", theme.QUIET
+    )
+    return text

@@ -10,8 +10,10 @@ from textual.widget import Widget
 from controlplane.model.recommendations import Recommendation
 from tui.commands import Target
 from tui.data import AdviceRow, Row, Snapshot
+from tui.describe.parts import not_there
 from tui.screens.base import ACT, DECIDE, MOVE, SnapshotScreen
 from tui.text import safe
+from tui.widgets.lines import Lines
 from tui.widgets.panes import AdviceDetail
 from tui.widgets.titles import retitle
 
@@ -34,6 +36,9 @@ class AdviceScreen(SnapshotScreen):
         }
         &.-wide AdviceDetail { layout: horizontal; }
         &.-disconnected AdviceDetail { opacity: 60%; }
+        & #absent { display: none; height: 1fr; padding: 1 2; }
+        &.-absent #absent { display: block; }
+        &.-absent AdviceDetail { display: none; }
     }
     """
 
@@ -44,6 +49,7 @@ class AdviceScreen(SnapshotScreen):
     def body(self) -> Iterable[Widget]:
         """The recommendation alone."""
         yield AdviceDetail(id="advice-detail")
+        yield Lines(id="absent")
 
     def on_mount(self) -> None:
         self.query_one(AdviceDetail).focus()
@@ -73,8 +79,13 @@ class AdviceScreen(SnapshotScreen):
         self._row = snapshot.advice_by_id.get(self._row.id, self._row)
         self.tell_time(snapshot, now)
 
-    def tell_time(self, snapshot: Snapshot, now: datetime) -> None:  # noqa: ARG002
+    def tell_time(self, snapshot: Snapshot, now: datetime) -> None:
         """Let the ages count."""
+        absent = self.control.travelling and self._row.id not in snapshot.advice_by_id
+        self.set_class(absent, "-absent")
+        if absent:
+            self.query_one("#absent", Lines).tell(not_there(self._row.title, now))
+            return
         pane = self.query_one(AdviceDetail)
         pane.show(self._row, now)
         retitle(pane, f"Recommendation · {safe(self._row.title, 80)}")

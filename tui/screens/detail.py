@@ -9,10 +9,12 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widget import Widget
 
-from tui.data import Row, Snapshot, Story, read_story
+from tui.data import Log, Row, Snapshot, Story, read_story
+from tui.describe.parts import not_there
 from tui.screens.advice import AdviceScreen
 from tui.screens.base import ACT, DECIDE, MOVE, SnapshotScreen
 from tui.widgets.alert_detail import AlertDetail
+from tui.widgets.lines import Lines
 from tui.widgets.panes import pane_title
 from tui.widgets.titles import retitle
 
@@ -36,6 +38,9 @@ class DetailScreen(SnapshotScreen):
         &.-low SignalChart { height: 7; }
         &.-wide AlertDetail { layout: horizontal; }
         &.-disconnected AlertDetail { opacity: 60%; }
+        & #absent { display: none; height: 1fr; padding: 1 2; }
+        &.-absent #absent { display: block; }
+        &.-absent AlertDetail { display: none; }
     }
     """
 
@@ -56,6 +61,7 @@ class DetailScreen(SnapshotScreen):
     def body(self) -> Iterable[Widget]:
         """The detail alone."""
         yield AlertDetail(id="detail")
+        yield Lines(id="absent")
 
     def on_mount(self) -> None:
         self.query_one(AlertDetail).focus()
@@ -81,22 +87,30 @@ class DetailScreen(SnapshotScreen):
         self._last = self._row or self._last
         if self._asked != snapshot.position:
             self._asked = snapshot.position
-            self._read(self._last, snapshot)
+            if self._story is not None and self._story.position > snapshot.position:
+                self._story = None  # what came later isn't known then
+            if (log := self.control.event_log) is not None:
+                self._read(log, self._last, snapshot)
         self.tell_time(snapshot, now)
 
     @work(thread=True, exclusive=True, group="story", exit_on_error=False)
-    def _read(self, row: Row, snapshot: Snapshot) -> None:
-        log = self.control.event_log
-        if log is not None:
-            self.post_message(self.Told(read_story(log, row, snapshot, self.control.book)))
+    def _read(self, log: Log, row: Row, snapshot: Snapshot) -> None:
+        self.post_message(self.Told(read_story(log, row, snapshot, self.control.book)))
 
     def on_detail_screen_told(self, message: Told) -> None:
         """Show what surrounds it."""
+        if message.story.position != self._asked:
+            return
         self._story = message.story
         self.tell_time(self.control.snapshot, self.control.now)
 
     def tell_time(self, snapshot: Snapshot, now: datetime) -> None:  # noqa: ARG002
         """Let the ages count."""
+        absent = self._row is None and self.control.travelling
+        self.set_class(absent, "-absent")
+        if absent:
+            self.query_one("#absent", Lines).tell(not_there(self._last.alert.title, now))
+            return
         pane = self.query_one(AlertDetail)
         pane.show(self._last, self._story, now, gone=self._row is None)
         retitle(pane, pane_title(self._last, gone=self._row is None))

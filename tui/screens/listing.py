@@ -115,6 +115,8 @@ class ListScreen(SnapshotScreen):
         table = self.table
         table.empty = self._empty(snapshot, now)
         table.show(self.rows(snapshot), now, self.named(self.control.busy), self.named(self.control.failed))
+        if self.control.travelling:
+            table.revisit()
 
     def named(self, subjects: Iterable[str]) -> Collection[str]:
         """The rows that commands about these subjects are about."""
@@ -148,6 +150,8 @@ class ListScreen(SnapshotScreen):
             return (f"None of {number:,} {self.NOUN} matches the filter", "Esc clears it")
         if snapshot.error:
             return ("The event store can't be read", safe(snapshot.error))
+        if self.control.travelling and (snapshot.tick is None or self.control.travels.moment is None):
+            return ("Going there",) if self.control.travels.moment is None else ("No tick had ended then",)
         if snapshot.tick is None:
             return FIRST_RUN if self.control.delivered else ("Reading the event store",)
         return (self.nothing(snapshot, now),)

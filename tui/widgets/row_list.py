@@ -197,6 +197,17 @@ class RowList(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
 
     # cursor
 
+    def revisit(self) -> None:
+        """At another time: nothing of what isn't there; the cursor is where it was put, else on the first row."""
+        self._gone = None
+        if self._chosen in self._index:
+            if self.cursor_id != self._chosen:
+                self._put(self._index[self._chosen])
+        elif self.cursor_id not in self._known:
+            self.cursor_id = None
+            self._put(0)
+            self.post_message(self.Moved(self))
+
     def move(self, lines: int) -> None:
         """Move the cursor by so many rows; from a row that is gone it starts at the place where that stood."""
         start = self._cursor

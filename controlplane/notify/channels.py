@@ -215,6 +215,7 @@ def _load(channel: Declared, buttons: bool) -> Channel:
     if mail:
         plugin: Any = service[0]
         plugin.inline = True  # what the HTML refers to is part of it and no attachment
+        plugin.request_rate_per_sec = 0  # the rate is kept here, where other work goes on meanwhile
     rate = channel.rate or HOUSE[kind]
     follows = _follows(url, service)
     return Channel(channel.name, kind, rate, secrets, service, edits(url), buttons, follows and not mail, mail)

@@ -10,7 +10,7 @@ from datetime import timedelta
 from controlplane.model.notifications import Delivery
 from controlplane.notify.channels import Channel
 from controlplane.notify.receipt import Attempt, Receipt, Verdict
-from controlplane.notify.thread import Thread
+from controlplane.notify.thread import NOTHING, Thread
 
 _WAITING = 20
 """Charts that wait for their channel at most; the oldest are left out."""
@@ -24,6 +24,7 @@ class Sending:
     attempt: Attempt
     deadline: float
     """Monotonic."""
+    thread: Thread = NOTHING
     chart: bool = False
 
 
@@ -44,6 +45,7 @@ class Sends:
     def message(self, channel: Channel, delivery: Delivery, thread: Thread, timeout: timedelta) -> None:
         """Begin to send a message."""
         sending = _sending(delivery, timeout)
+        sending.thread = thread
         self.messages[delivery.channel] = sending
 
         def work() -> None:
@@ -51,9 +53,11 @@ class Sends:
 
         threading.Thread(target=work, name=f"notify-{delivery.channel}", daemon=True).start()
 
-    def arrived(self, channel: Channel, delivery: Delivery, reference: str) -> None:
-        """Remember the chart of a message that has arrived, where it has one that can follow."""
-        if channel.illustrates(delivery.message) and (reference or not channel.edits):
+    def arrived(self, channel: Channel, sending: Sending, reference: str) -> None:
+        """Remember the chart of a message that has arrived, where it has one: one that was sent anew, or a reminder."""
+        delivery, shown = sending.delivery, sending.thread.shown
+        edited = shown is not None and shown.reference == reference and not delivery.message.repeated
+        if channel.illustrates(delivery.message) and not edited and (reference or not channel.edits):
             self._undrawn.setdefault(delivery.channel, deque(maxlen=_WAITING)).append((delivery, reference))
 
     def undrawn(self, channel: str) -> bool:

@@ -291,7 +291,7 @@ class Worker:
         if gone:
             self._lanes.done(delivery)
         if gone and receipt.verdict is Verdict.DELIVERED and (loaded := self._channels.loaded.get(channel)):
-            self._sends.arrived(loaded, delivery, receipt.reference)
+            self._sends.arrived(loaded, sending, receipt.reference)
         if receipt.unreachable or receipt.limited:
             payload = draft.payload
             wait = payload.next_attempt_at - draft.occurred_at if isinstance(payload, NotificationFailed) else _SECOND

@@ -249,13 +249,15 @@ def receive(**changes: Any) -> Receive:
 
 
 @contextmanager
-def serving(home: Path, configured: Receive | None = None, open_log: Any = None, **bounds: Any) -> Iterator[Served]:
+def serving(
+    home: Path, configured: Receive | None = None, open_log: Any = None, say: Any = None, **bounds: Any
+) -> Iterator[Served]:
     """A real server on loopback over the event log in a folder."""
     url = f"sqlite:///{home / 'events.db'}"
     with EventLog.open(url) as log:
         served = Served(home, 0, log)
         opened = open_log or (lambda: EventLog.open(url))
-        receiver = Receiver(configured or receive(), home, opened, served.hear, lambda: served.now)
+        receiver = Receiver(configured or receive(), home, opened, say or served.hear, lambda: served.now)
         with ReceiveServer(f"127.0.0.1:{free_port()}", receiver, **bounds) as server:
             served.port = server.server_address[1]
             thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)

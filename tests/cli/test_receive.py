@@ -169,3 +169,4 @@ def test_received_by_the_program(here: Path, secrets: None) -> None:
     counted = read(here / "home", ReceiveVitals)
     assert counted is not None
     assert counted.endpoints["pagerduty"].outcomes == {"unsigned": 1, "taken": 1}
+    assert not any(SECRET.encode() in path.read_bytes() for path in here.rglob("*") if path.is_file())

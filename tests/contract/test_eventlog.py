@@ -299,6 +299,7 @@ def test_versions_of_many_streams_at_once(log: EventLog) -> None:
     streams = [f"s{n}" for n in range(1_200)]
     log.append([draft(tick(), stream) for stream in streams], recorded_at=START)
     expected = dict.fromkeys(streams, 1)
+    assert log.versions([*streams, "another"]) == {**expected, "another": 0}
     again = log.append([draft(tick(), stream) for stream in streams], recorded_at=START, expected=expected)
     assert {event.version for event in again} == {2}
     with pytest.raises(ConcurrencyError, match="s777 is at version 2, not 1"):

@@ -127,8 +127,7 @@ def _one(
     stirred = stirs(incident, node, desk.alerts)
     if not late and not stirred and not (changing and urgent(incident, members)):
         return _drafts(desk, incident, row, change, [], advice) if changing else []
-    asleep = desk.asleep(node)
-    mutes = {alert.id: desk.mute(incident, alert, asleep) for alert in members}
+    mutes = desk.mutes(incident, node, members)
     visible = [alert for alert in members if mutes[alert.id] is None]
     quiet = tuple(sorted({why for why in mutes.values() if why is not None}))
     after, told = incident, None

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from controlplane.model.alerts import Alert, AlertState
 from controlplane.model.labels import printable
-from controlplane.model.notifications import Chart, Incident
+from controlplane.model.notifications import Chart, Flap, Incident
 from controlplane.model.oncall import Escalation, OnCall, Pause, Person
 from controlplane.model.payloads import AlertFacts
 from controlplane.model.routes import Inhibition, Node, Times, Tree
@@ -99,8 +99,13 @@ class Desk:
             return f"active only in the time {', '.join(node.active)}"
         return None
 
-    def mute(self, incident: Incident, alert: Alert, asleep: str | None) -> str | None:
-        """Why an alert isn't told now, None where it is."""
+    def mutes(self, incident: Incident, node: Node, alerts: Sequence[Alert]) -> dict[str, str | None]:
+        """Why each alert isn't told now, None where it is."""
+        asleep, told, held = self.asleep(node), set(incident.told), flapping.held(incident.flaps, self.at)
+        flaps = {name: flap for name, flap in held.items() if name not in told}
+        return {alert.id: self._mute(alert, asleep, flaps) for alert in alerts}
+
+    def _mute(self, alert: Alert, asleep: str | None, flaps: Mapping[str, Flap]) -> str | None:
         if (by := self.inhibited.get(alert.id)) is not None:
             source = self.alerts[by]
             return f"inhibited by alert {by}: {printable(source.title, 80)}"
@@ -109,7 +114,7 @@ class Desk:
         if (silence := self.silenced.get(alert.id)) is not None:
             by, why = printable(silence.author, 60), printable(silence.reason, 120)
             return f"{silence.kind} {silence.id} by {by} until {silence.ends_at:%Y-%m-%d %H:%M}Z: {why}"
-        if alert.id not in incident.told and (flap := flapping.held(incident.flaps, self.at).get(alert.id)) is not None:
+        if (flap := flaps.get(alert.id)) is not None:
             return flapping.reason([flap])
         return None
 

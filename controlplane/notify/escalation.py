@@ -56,7 +56,7 @@ def escalated(
     idle = state.due is None and state.left is None
     if idle and (now.given_back or not state.over):
         state = _anew(state, policy, now.at)
-    held = now.hold or ("the tick catches up" if now.behind and state.level else "")
+    held = now.hold or ("the tick catches up" if now.behind else "")
     if held:
         return _held(state, held, now.at), ()
     if state.left is not None:

@@ -295,17 +295,28 @@ def test_a_pause_that_is_ended_goes_on_at_once():
     assert run(of, 2600, begin=1215) == [(1215 + 585, "sms-jon", "trigger")]
 
 
-def test_steps_that_are_caught_up_tell_the_first_level_alone():
+def test_steps_that_are_caught_up_tell_the_route_alone_and_whoever_is_on_call_afterwards():
     of = desk()
     of.behind = True
-    assert to(of.step(0, fire=[alert("a")])) == ["slack", "sms-mira", "pager-mira"]
+    assert to(of.step(0, fire=[alert("a")])) == ["slack"]
     assert run(of, 7200) == []
     of.behind = False
+    of.on_call = on_call(primary=["ada"], secondary=["jon"])
     assert run(of, 9000, begin=7215) == [
-        (7215 + 585, "sms-jon", "trigger"),
-        (7215 + 585 + 900, "pager", "trigger"),
-        (7215 + 585 + 900, "sms-ada", "trigger"),
+        (7215, "sms-ada", "trigger"),
+        (7215 + 600, "sms-jon", "trigger"),
+        (7215 + 600 + 900, "pager", "trigger"),
+        (7215 + 600 + 900, "sms-ada", "trigger"),
     ]
+
+
+def test_what_ended_before_it_was_caught_up_wakes_nobody():
+    of = desk()
+    of.behind = True
+    of.step(0, fire=[alert("a")])
+    of.step(60, resolve=["a"])
+    of.behind = False
+    assert [d.channel for d in queued(of.step(300))] == ["slack"]
 
 
 def test_what_has_ended_escalates_no_more_and_everybody_is_told():
@@ -562,7 +573,7 @@ def _same(situation: Situation) -> dict[str, Any]:
 def test_every_change_of_an_incident_is_told_by_one_event():
     of = desk()
     drafts = of.step(0, fire=[alert("a")])
-    assert [type(draft.payload) for draft in drafts][0] is IncidentChanged
+    assert next(type(draft.payload) for draft in drafts) is IncidentChanged
     assert of.step(15) == []
     deliveries: list[Delivery] = queued(of.step(600))
     assert [d.message.repeated for d in deliveries] == [False]

@@ -74,10 +74,10 @@ class Receiver:
             _log.warning("%s: signed, but not understood: %s", path, error)
             return self.counted(path, Outcome.INVALID, 400)
         except ControlplaneError as error:
-            _log.error("%s: not taken in: %s", path, error)
+            _failed(path, error)
             return self.counted(path, Outcome.FAILED, 503)
         except Exception as error:  # noqa: BLE001 - it is sent again, and others go on
-            _log.error("%s: a defect of the control plane: %s", path, _where(error))
+            _failed(path, error)
             return self.counted(path, Outcome.FAILED, 500)
 
     def counted(self, path: str, outcome: Outcome, status: int, then: Callable[[], None] | None = None) -> Reply:
@@ -110,24 +110,19 @@ class Receiver:
         if pressed is None:
             return self.counted("/slack", Outcome.IGNORED, 200)
         work = self._pool.submit(self._take, pressed.answer)
-        url = pressed.reply_to
+        work.add_done_callback(_note)
         try:
             outcome, status = _outcome(work.result(AT_ONCE)), 200
         except TimeoutError:
             # It is under way, and whoever pressed hears of the end in any case.
             outcome, status = Outcome.TAKEN, 200
-        except ControlplaneError as error:
-            _log.error("/slack: not taken in: %s", error)
-            outcome, status = Outcome.FAILED, 503
+        except Exception as error:  # noqa: BLE001 - whoever pressed has to know
+            outcome, status = Outcome.FAILED, 503 if isinstance(error, ControlplaneError) else 500
+        url = pressed.reply_to
         return self.counted("/slack", outcome, status, None if url is None else lambda: self._tell(url, work))
 
     def _tell(self, url: str, work: "Future[Decided]") -> None:
-        try:
-            said = work.result().said
-        except Exception as error:  # noqa: BLE001 - whoever pressed has to know
-            said = _NOT_WRITTEN
-            _log.error("/slack: not taken in: %s", error if isinstance(error, ControlplaneError) else _where(error))
-        self._say(url, said)
+        self._say(url, _NOT_WRITTEN if work.exception() is not None else work.result().said)
 
     def _take(self, answer: Answer) -> Decided:
         with self._opened() as log:
@@ -159,6 +154,19 @@ class Receiver:
 
 def _outcome(decided: Decided) -> Outcome:
     return Outcome.IGNORED if decided.record is None else Outcome.TAKEN
+
+
+def _note(work: "Future[Decided]") -> None:
+    error = work.exception()
+    if error is not None:
+        _failed("/slack", error)
+
+
+def _failed(path: str, error: BaseException) -> None:
+    if isinstance(error, ControlplaneError):
+        _log.error("%s: not taken in: %s", path, error)
+    else:
+        _log.error("%s: a defect of the control plane: %s", path, _where(error))
 
 
 def _where(error: BaseException) -> str:

@@ -401,6 +401,8 @@ def test_a_defect_is_no_success(
         patched.setattr(receiver, "take", broken)
         assert served.pagerduty(webhook()) == 500
         assert served.slack(pressed()) == 500
+        assert served.last_word().startswith("Nothing was done")
+    assert caplog.text.count("a defect of the control plane") == 2
     assert "a defect of the control plane: KeyError in test_receive_server.py" in caplog.text
     assert "planted-5ecret" not in caplog.text
     assert counts(served, "slack") == {"failed": 1}

@@ -12,11 +12,13 @@ from benchmarks import (
     prometheus,
     samples,
     starting,
+    terminal,
     ticking,
 )
 
 ALL = (
     *starting.CASES,
+    *terminal.CASES,
     *decoding.CASES,
     *prometheus.CASES,
     *evaluating.CASES,

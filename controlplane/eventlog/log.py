@@ -32,7 +32,7 @@ from controlplane.eventlog.migrate import prepare_tables
 from controlplane.eventlog.paging import fetch, page_of
 from controlplane.eventlog.projections import PROJECTIONS, Projection
 from controlplane.eventlog.rebuild import needs_archives, rebuild
-from controlplane.eventlog.rows import load_documents, load_rows, read_versions, update_rows
+from controlplane.eventlog.rows import load_documents, load_rows, load_some, read_versions, update_rows
 from controlplane.eventlog.schema import events, projection_versions
 from controlplane.eventlog.size import size_of
 from controlplane.eventlog.verify import Verification
@@ -240,6 +240,11 @@ class EventLog(Marked):
         """One row of a projection."""
         with self._database.reading() as connection:
             return load_rows(connection, projection, key).get(key)
+
+    def some(self, projection: Projection[T], keys: Collection[str]) -> dict[str, T]:
+        """The rows of these keys, where there are any: many at once cost little more than one."""
+        with self._database.reading() as connection:
+            return load_some(connection, projection, keys)
 
     def documents(self, projection: Projection[Any], *, after: int = 0) -> list[tuple[str, int, str]]:
         """Key, position of the last change and JSON of the rows that changed after a position.

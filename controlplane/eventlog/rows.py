@@ -132,6 +132,15 @@ def load_rows(connection: Connection, projection: Projection[T], key: str | None
     return {key: _decode(projection, key, docs[key]) for key in sorted(docs)}
 
 
+def load_some(connection: Connection, projection: Projection[T], keys: Collection[str]) -> dict[str, T]:
+    """The stored rows of these keys, where there are any."""
+    found: dict[str, T] = {}
+    for chunk in chunks(keys):
+        loaded = _load(connection, projection, projections, projections.c.key.in_(chunk))
+        found |= {key: row for key, (row, _) in loaded.items() if row is not None}
+    return found
+
+
 def load_documents(connection: Connection, projection: Projection[Any], after: int) -> list[tuple[str, int, str]]:
     """Key, position and JSON of the stored rows whose position is beyond `after`, in no order."""
     columns = (projections.c.key, projections.c.position, projections.c.doc)

@@ -44,6 +44,10 @@ class Log(Protocol):
         """One row of a projection."""
         ...
 
+    def some(self, projection: Any, keys: Collection[str]) -> dict[str, Any]:
+        """The rows of these keys, where there are any."""
+        ...
+
     def read(
         self,
         *,

@@ -45,6 +45,11 @@ class PastLog:
         """One row that a projection had."""
         return self.rows(projection).get(key)
 
+    def some(self, projection: Any, keys: Collection[str]) -> dict[str, Any]:
+        """The rows of these keys, where there were any."""
+        found = self.rows(projection)
+        return {key: found[key] for key in keys if key in found}
+
     def read(
         self,
         *,

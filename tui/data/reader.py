@@ -1,7 +1,7 @@
 """Polling: a new snapshot where something is new, the last one with its reason where the store doesn't answer."""
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -11,7 +11,7 @@ from controlplane.model.errors import ControlplaneError
 from controlplane.model.events import Event
 from controlplane.model.labels import printable
 from tui.data.entries import AUDIT, TIMELINE, Names, entries
-from tui.data.log import Log
+from tui.data.log import Log, Measured
 from tui.data.rows import Entry
 from tui.data.snapshot import POLL, Snapshot
 
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
 SHOWN = 500
 """How many events the timeline has, and how many decisions the audit trail."""
-_MANY = 200
+_MANY = 2_000
 """From so many new events on, whole projections are read rather than rows."""
+_TICK = "tick_completed.v1"
+"""A tick replaces the readings; nothing else does."""
 _LONGEST_WAIT = timedelta(seconds=8)
 
 
@@ -58,6 +60,7 @@ class SnapshotReader:
         self._open: Callable[[], Log] | None = log if callable(log) else None
         self._last: Snapshot | None = None
         self._tables: dict[str, dict[str, Any]] = {}
+        self._readings: Mapping[str, Measured] = {}
         self._names = Names()
         self._entries: deque[Entry] = deque(maxlen=SHOWN)
         self._audit: deque[Entry] = deque(maxlen=SHOWN)
@@ -101,7 +104,7 @@ class SnapshotReader:
         return Snapshot.of(
             self.environment,
             alerts=tables["alerts"],
-            readings=log.latest_readings(),
+            readings=self._readings,
             recommendations=tables["recommendations"],
             unadvised=tables["unadvised"],
             silences=tables["silences"],
@@ -118,7 +121,9 @@ class SnapshotReader:
 
     def _read_all(self, log: Log, position: int) -> None:
         self._tables = {projection.name: log.rows(projection) for projection in _projections()}
+        self._readings = log.latest_readings()
         self._names = Names()
+        self._names.learn(self._tables["alerts"].values())
         self._entries.clear()
         self._audit.clear()
         for types, kept in ((TIMELINE, self._entries), (AUDIT, self._audit)):
@@ -131,20 +136,23 @@ class SnapshotReader:
         if len(events) > _MANY:
             return False
         for projection in _projections():
-            table = dict(self._tables[projection.name])
-            for key in {key for event in events for key in projection.keys(event)}:
-                row = log.row(projection, key)
-                if row is None:
-                    table.pop(key, None)
-                else:
-                    table[key] = row
+            keys = {key for event in events for key in projection.keys(event)}
+            if not keys:
+                continue
+            rows = log.some(projection, keys)
+            table = self._tables[projection.name] | rows
+            for gone in keys - rows.keys():
+                table.pop(gone, None)
             self._tables[projection.name] = table
+            if projection.name == "alerts":
+                self._names.learn(rows.values())
+        if any(event.type == _TICK for event in events):
+            self._readings = log.latest_readings()
         self._entries.extend(self._told(event for event in events if event.type in TIMELINE))
         self._audit.extend(self._told(event for event in events if event.type in AUDIT))
         return True
 
     def _told(self, events: Iterable[Event]) -> Iterable[Entry]:
-        self._names.learn(self._tables["alerts"].values())
         self._names.advice = self._tables["recommendations"]
         self._names.deliveries = self._tables["deliveries"]
         return entries(events, self._names)

@@ -62,6 +62,11 @@ class Row:
             return before
         return cls(alert, reading, advice, doubt, lack, before.text, before.newest, before.urgency)
 
+    def same(self, alert: Alert, reading: Measured | None, doubt: str) -> bool:
+        """Whether it is a row of just these, without advice: asked of thousands of rows each second."""
+        plain = not self.advice and not self.lack
+        return plain and self.alert is alert and self.reading is reading and self.doubt == doubt
+
     @property
     def id(self) -> str:
         """The alert's id."""

@@ -82,14 +82,19 @@ class Snapshot:
             found.setdefault(recommendation.alert, []).append(recommendation)
         known = before.by_id if before is not None else {}
         rows = []
+        readings, unadvised = readings or {}, unadvised or {}
         for key, alert in sorted(alerts.items()):
-            reading = (readings or {}).get(key)
+            reading, row = readings.get(key), known.get(key)
+            doubt = _doubt(alert, reading, failing, oldest)
+            if row is not None and key not in found and key not in unadvised and row.same(alert, reading, doubt):
+                rows.append(row)
+                continue
             chosen = tuple(sorted(found.get(key, ()), key=lambda r: (not r.open, -r.at.timestamp())))
-            missing = (unadvised or {}).get(key)
+            missing = unadvised.get(key)
             lack = () if missing is None else tuple(sorted(missing.errors.items()))
-            rows.append(Row.of(alert, reading, chosen, _doubt(alert, reading, failing, oldest), lack, known.get(key)))
+            rows.append(Row.of(alert, reading, chosen, doubt, lack, row))
         by_id = {row.id: row for row in rows}
-        advice = _advice(recommendations or {}, unadvised or {}, by_id, before)
+        advice = _advice(recommendations or {}, unadvised, by_id, before)
         return cls(
             environment=environment,
             rows=tuple(rows),

@@ -33,10 +33,11 @@ def oncall(*, when: str | None, as_json: bool, config: Any) -> None:
     schedules, problems = _schedules(settings, at)
     escalations = {name: levels_of(settings, name, at) for name in settings.notify.escalations}
     if as_json:
+        shown = [one | {name: one[name] and one[name].isoformat() for name in ("since", "until")} for one in schedules]
         print_json(
             {
                 "at": at.isoformat(),
-                "schedules": schedules,
+                "schedules": shown,
                 "escalations": escalations,
                 "problems": [str(problem) for problem in problems],
             }
@@ -217,7 +218,7 @@ def _change(given: str, length: timedelta | None, *, as_json: bool, config: Any)
             raise click.ClickException(str(refused)) from None
     until = None if length is None else now + length
     if as_json:
-        print_json({"incident": chosen, "paused_until": until, "changed": done is not None})
+        print_json({"incident": chosen, "paused_until": until and until.isoformat(), "changed": done is not None})
     elif until is not None:
         say(f"incident {chosen} escalates no further until {moment(until)}")
     else:

@@ -18,7 +18,7 @@ _PATIENCE_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Deliver:
-    """So many messages a minute, each about an incident of its own, in turn by four channels that a worker follows."""
+    """So many messages a minute in turn by four channels that a worker follows, two for each incident, with charts."""
 
     hung: int = 0
     """Further channels that get messages as well and whose provider never answers."""
@@ -66,7 +66,7 @@ class Deliver:
             began = time.monotonic()
             for number in range(MESSAGES):
                 time.sleep(max(0.0, began + number * EVERY - time.monotonic()))
-                _decide(log, number, [names[number % len(names)], *hanging])
+                _decide(log, number, len(names), [names[number % len(names)], *hanging])
             seconds = _delivered(log, list(healthy))
             ended.set()
             providers.release()
@@ -77,16 +77,20 @@ class Deliver:
         return work
 
 
-def _decide(log: object, number: int, channels: list[str]) -> None:
+def _decide(log: object, number: int, healthy: int, channels: list[str]) -> None:
     from controlplane.eventlog.log import EventLog
     from controlplane.model.events import Draft
-    from controlplane.model.notifications import Action, Delivery, Member, Message
+    from controlplane.model.notifications import Action, Chart, Delivery, Member, Message
     from controlplane.model.payloads import NotificationQueued
     from controlplane.model.rules import Severity
 
     assert isinstance(log, EventLog)
     now = datetime.now(UTC)
-    incident = f"incident{number:04}"
+    # The next message of the same channel is about the same page.
+    page = number // (2 * healthy) * healthy + number % healthy
+    incident = f"incident{page:04}"
+    past = tuple(int(now.timestamp() * 1000) - (119 - step) * 15_000 for step in range(120))
+    values = tuple(0.8 + step / 1_000 for step in range(120))
     member = Member(
         alert=f"alert{number}",
         labels={"host": f"h{number}", "mountpoint": "/data"},
@@ -101,7 +105,7 @@ def _decide(log: object, number: int, channels: list[str]) -> None:
         action=Action.TRIGGER,
         incident=incident,
         episode=incident,
-        dedup_key=f"{number:064}",
+        dedup_key=f"{page:064}",
         title="A disk is nearly full",
         severity=Severity.CRITICAL,
         platform="bench",
@@ -112,10 +116,11 @@ def _decide(log: object, number: int, channels: list[str]) -> None:
         members=(member,) * 20,
         firing=20,
         resolved=0,
+        chart=Chart(alert=f"alert{number}", at_ms=past, values=values, threshold=0.85, unit="1"),
     )
     drafts = []
     for channel in channels:
-        name = f"{incident}-{channel}"
+        name = f"message{number:04}-{channel}"
         delivery = Delivery(
             id=name,
             channel=channel,

@@ -151,7 +151,7 @@ def _told(sent: "DeliveryReport") -> None:
     )
     if sent.elsewhere:
         tell("Another worker is sending them.")
-    for channel, error in sorted(sent.errors.items()):
+    for channel, error in sorted([*sent.errors.items(), *sent.notes.items()]):
         tell(f"{channel}: {error}", err=True)
 
 

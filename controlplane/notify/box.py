@@ -55,6 +55,8 @@ class DeliveryReport:
     """Still undelivered, due or not."""
     errors: dict[str, str] = field(default_factory=dict)
     """The last error of each channel that failed in this call."""
+    notes: dict[str, str] = field(default_factory=dict)
+    """What last went wrong besides messages of each channel that did arrive, such as a chart."""
 
 
 @dataclass(frozen=True)

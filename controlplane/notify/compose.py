@@ -66,7 +66,7 @@ def compose(
         repeated=told.news is News.REPEAT,
         advice=() if told.action is Action.RESOLVE else tuple(_advice(told.firing, incident, advice)),
         impact=tuple(impact) if told.action is not Action.RESOLVE else (),
-        check=_check(head, check) if told.action is Action.TRIGGER else "",
+        check=_check(head, check) if told.action is not Action.RESOLVE else "",
         chart=chart,
         runbook=runbook_of(head.runbook if head else None, runbooks),
         environment=environment,

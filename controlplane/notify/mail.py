@@ -40,7 +40,7 @@ def html(message: Message, *, picture: bool = False) -> str:
             title=printable(message.title),
             place=words.place(message),
             numbers=words.numbers(message),
-            note=printable(message.note, words.NOTE),
+            note=words.note(message),
             picture=PICTURE if picture else "",
             rows=[_row(item) for item in listed],
             more=words.unlisted(message, len(listed)),
@@ -50,7 +50,7 @@ def html(message: Message, *, picture: bool = False) -> str:
             command=command,
             link=words.link(message),
             advice=[_advice(item) for item in message.advice],
-            references=words.references(message),
+            references=words.references(message)[: 2 if words.link(message) else None],
         )
     )
 

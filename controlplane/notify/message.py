@@ -100,6 +100,18 @@ def evidence(item: Member) -> str:
     return " · ".join([*([value(item)] if item.threshold else []), *_circumstances(item)])
 
 
+def brief(item: Member) -> str:
+    """Summary and labels, for one of many."""
+    labels = f" · {printable(describe(item.labels), 120)}" if item.labels else ""
+    return f"{printable(item.summary)}{labels}"
+
+
+def note(message: Message) -> str:
+    """What else there is to say, as a sentence begins."""
+    said = printable(message.note, NOTE)
+    return said[:1].upper() + said[1:]
+
+
 def _circumstances(item: Member) -> list[str]:
     labels = [printable(describe(item.labels), _LABELS)] if item.labels else []
     return [*labels, f"since {instant(item.active_at)}" if item.firing else "resolved"]
@@ -172,7 +184,7 @@ def text(message: Message) -> dict[str, str]:
         lines += ["", *(f"- {member(item)}" for item in message.members)]
     lines += [more] if (more := unlisted(message, len(message.members))) else []
     if message.note:
-        lines += ["", printable(message.note, NOTE)]
+        lines += ["", note(message)]
     if message.impact:
         lines += ["", "Reach", *(f"- {line}" for line in impact(message))]
     if message.hidden:

@@ -49,7 +49,7 @@ def slack(message: Message, *, buttons: bool = False) -> dict[str, Any]:
         _section(f"*{escape(place, 500)}*\n{escape(numbers, 500)}"),
     ]
     if message.note:
-        blocks.append(_section(escape(printable(message.note, words.NOTE), SECTION)))
+        blocks.append(_section(escape(words.note(message), SECTION)))
     if message.members:
         blocks.append(_section(_members(message)))
     if message.impact:
@@ -82,7 +82,7 @@ def _members(message: Message) -> str:
     """The worst in full, some more in a line each, and how many are left out."""
     worst, *others = message.members[:LISTED]
     lines = [f"*{escape(printable(worst.summary, 400).replace('*', '∗'), 500)}*", escape(words.evidence(worst), 600)]
-    lines += [f"• {escape(words.member(item), 420)}" for item in others]
+    lines += [f"• {escape(words.brief(item), 420)}" for item in others]
     return _within([*lines, words.unlisted(message, 1 + len(others))]).rstrip("\n")
 
 

@@ -91,9 +91,9 @@ def change(message: Message, shown: Shown) -> str:
     """What is new since the channel was told last, in a line."""
     if message.action is Action.RESOLVE:
         return f"Resolved after {human_duration(message.at - message.started_at)}"
-    note = printable(message.note, words.NOTE)
+    note = words.note(message)
     if message.action is Action.ACKNOWLEDGE:
-        return _capital(note) if note else "Acknowledged"
+        return note or "Acknowledged"
     parts = []
     if message.repeated:
         parts.append(f"Still firing after {human_duration(message.at - message.started_at)}")
@@ -104,12 +104,9 @@ def change(message: Message, shown: Shown) -> str:
     parts.append(f"{message.firing:,} firing")
     if message.resolved:
         parts.append(f"{message.resolved:,} resolved")
-    said = _capital(", ".join(parts))
-    return f"{said}. {_capital(note)}" if note else said
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    said = ", ".join(parts)
+    said = said[:1].upper() + said[1:]
+    return f"{said}. {note}" if note else said
 
 
 def _kept(body: Mapping[str, Any]) -> dict[str, Any]:

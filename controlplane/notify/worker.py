@@ -271,7 +271,7 @@ class Worker:
         """What came of a chart; nobody waits for it, and it isn't tried again."""
         channel = sending.delivery.channel
         if receipt.verdict is not Verdict.DELIVERED:
-            self._report.errors[channel] = f"the message arrived, its chart didn't: {receipt.detail}"
+            self._report.notes[channel] = f"the message arrived, its chart didn't: {receipt.detail}"
         if channel not in self._sends.messages:
             self._advance(channel)
 
@@ -313,8 +313,9 @@ class Worker:
         if not more and events and events[0].position == self._head + 1:
             self._head = events[-1].position  # nobody else wrote meanwhile: there is nothing new to read
         match draft.payload:
-            case NotificationDelivered():
+            case NotificationDelivered(channel=channel, detail=detail):
                 self._report.delivered += 1
+                self._report.notes |= {channel: detail} if detail else {}
             case NotificationSuppressed():
                 self._report.dropped += 1
             case NotificationDeadLettered(channel=channel, error=error):

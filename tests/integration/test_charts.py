@@ -134,7 +134,7 @@ def test_a_chart_follows_into_the_thread_of_its_message(office: Hire):
     one = drawing(office("bot"))
     one.step(0, fire=[alert("a")])
     report = one.deliver()
-    assert (report.delivered, report.errors) == (1, {})
+    assert (report.delivered, report.errors, report.notes) == (1, {}, {})
     (data,) = one.providers.files.values()
     assert size(data) == (1_200, 500)
     assert one.providers.threads[FIRST] == [{"files": ["F00000000"]}]
@@ -165,8 +165,8 @@ def test_a_chart_that_cannot_be_uploaded_costs_nothing_but_itself(office: Hire, 
     one.providers.next_replies(place, reply)
     report = one.deliver()
     assert (report.delivered, report.failed, report.left) == (1, 0, 0)
-    assert report.errors["bot"].startswith("the message arrived, its chart didn't: ")
-    assert error in report.errors["bot"]
+    assert report.notes["bot"].startswith("the message arrived, its chart didn't: ")
+    assert error in report.notes["bot"]
     assert one.events(NotificationFailed) == []
     assert len(one.providers.slack) == 1
 
@@ -180,7 +180,7 @@ def test_a_chart_that_hangs_holds_up_no_message(office: Hire):
     assert (report.delivered, report.failed) == (3, 0)
     posted = [request.at for request in one.providers.to(SLACK) if request.path == "/api/chat.postMessage"]
     assert posted[-1] < one.providers.to(FILES)[0].at, "charts wait for messages, messages for no chart"
-    assert "no answer within 3 s" in report.errors["bot"]
+    assert "no answer within 3 s" in report.notes["bot"]
 
 
 def test_a_chart_that_cannot_be_drawn_costs_nothing_but_itself(
@@ -197,7 +197,7 @@ def test_a_chart_that_cannot_be_drawn_costs_nothing_but_itself(
     drawing(one).step(0, fire=[alert("a")])
     report = one.deliver()
     assert (report.delivered, report.left) == (2, 0)
-    assert "no room for a picture" in report.errors["bot"]
+    assert "no room for a picture" in report.notes["bot"]
     details = {event.channel: event.detail for event in one.events(NotificationDelivered)}
     assert details == {"bot": "", "mail": "sent without its chart: MemoryError: no room for a picture"}
     assert {part.get_content_type() for part in mails.received[0].walk()} == {

@@ -417,7 +417,7 @@ def test_an_acknowledgement_goes_to_the_same_key():
     said = message(action=Action.ACKNOWLEDGE, note="acknowledged by mira")
     assert pagerduty(said) == {"event_action": "acknowledge", "dedup_key": "d" * 64}
     assert slack(said)["blocks"][0]["text"]["text"].startswith("👀 CRITICAL acknowledged")
-    assert "acknowledged by mira" in json.dumps(slack(said))
+    assert "Acknowledged by mira" in json.dumps(slack(said))
 
 
 class _Reader(HTMLParser):

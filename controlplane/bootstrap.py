@@ -183,7 +183,7 @@ def inventories(settings: Settings) -> list["InventorySource"]:
 def control_plane(settings: Settings) -> "ControlPlane":
     """Everything a tick needs; problems of rules and prices are kept in it, not raised."""
     from controlplane.notify.routing import schemes
-    from controlplane.oncall.roster import SOURCE, Roster
+    from controlplane.oncall.roster import Roster
     from controlplane.tick.plane import ControlPlane
 
     settings.home.mkdir(parents=True, exist_ok=True)
@@ -196,8 +196,8 @@ def control_plane(settings: Settings) -> "ControlPlane":
     if settings.watches_itself:
         from controlplane.monitor.source import SelfCollector
 
-        names = [*(source.name for source in sources), *([SOURCE] if settings.notify.schedules else [])]
-        sources.append(SelfCollector(log, settings.home, names, settings.step))
+        names, schedules = [source.name for source in sources], tuple(settings.notify.schedules)
+        sources.append(SelfCollector(log, settings.home, names, settings.step, schedules))
     return ControlPlane(
         log=log,
         store=open_store(settings, lambda path, error: set_aside.append((path, error))),

@@ -15,6 +15,7 @@ from controlplane.model.time import Window, from_ms
 from controlplane.model.views import DeliveryState
 from controlplane.monitor.freshness import STALE_STEPS
 from controlplane.monitor.vitals import ChainVitals, ClockVitals, read
+from controlplane.oncall.roster import SOURCE as SCHEDULES
 from controlplane.rules.files import OWN
 from controlplane.telemetry.collector import Batch, SignalKey
 
@@ -26,7 +27,11 @@ DEAD_LETTERS = "controlplane.dead_letters"
 CHAIN_OK = "controlplane.chain.ok"
 CLOCK_SKEW = "controlplane.clock.skew"
 TICK_GAP = "controlplane.tick.gap"
-SIGNALS = (SOURCE_AGE, SOURCE_FAILED, SOURCE_LOST, OUTBOX_AGE, DEAD_LETTERS, CHAIN_OK, CLOCK_SKEW, TICK_GAP)
+SCHEDULE_FAILED = "controlplane.schedule.failed"
+SIGNALS = (
+    *(SOURCE_AGE, SOURCE_FAILED, SOURCE_LOST, SCHEDULE_FAILED),
+    *(OUTBOX_AGE, DEAD_LETTERS, CHAIN_OK, CLOCK_SKEW, TICK_GAP),
+)
 
 LETTERS_OF = timedelta(hours=1)
 """Dead letters of so long are counted."""
@@ -44,11 +49,14 @@ class SelfCollector:
 
     history = False
 
-    def __init__(self, log: EventLog, home: Path, sources: Sequence[str], step: timedelta) -> None:
+    def __init__(
+        self, log: EventLog, home: Path, sources: Sequence[str], step: timedelta, schedules: Sequence[str] = ()
+    ) -> None:
         self.name = OWN
         self.lookback = step
         self.max_catch_up = max(step, timedelta(hours=1))
         self._log, self._home, self._sources, self._step = log, home, tuple(sources), step
+        self._schedules = tuple(schedules)
 
     def signals(self) -> tuple[SignalKey, ...]:
         """All that is known."""
@@ -80,6 +88,7 @@ class SelfCollector:
 
     def _samples(self, now: datetime) -> Iterator[Sample]:
         yield from self._of_sources(now)
+        yield from self._of_schedules()
         yield from self._of_messages(now)
         chain = read(self._home, ChainVitals)
         if chain is not None:
@@ -103,6 +112,11 @@ class SelfCollector:
             yield SOURCE_AGE, {"source": name}, age
             yield SOURCE_FAILED, {"source": name}, float(sum(1 for key in row.failed if key))
             yield SOURCE_LOST, {"source": name}, float(lost)
+
+    def _of_schedules(self) -> Iterator[Sample]:
+        row = self._log.row(SOURCES, SCHEDULES)
+        for name in self._schedules:
+            yield SCHEDULE_FAILED, {"schedule": name}, float(row is not None and name in row.failed)
 
     def _of_messages(self, now: datetime) -> Iterator[Sample]:
         oldest: dict[str, datetime] = {}

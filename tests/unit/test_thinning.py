@@ -102,9 +102,9 @@ def test_owners_are_apart() -> None:
 values = st.one_of(st.none(), st.sampled_from([0.0, 1.0, 2.0, 3.0, math.inf, -math.inf]), st.floats(-1e9, 1e9))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
-    steps=st.lists(st.integers(1, 60), min_size=1, max_size=150),
+    steps=st.lists(st.integers(1, 120), min_size=1, max_size=60),
     drawn=st.data(),
     begin=st.integers(NOW, NOW + BUCKET_MS),
 )
@@ -123,7 +123,7 @@ def test_it_doesnt_matter_how_often_it_is_done(steps: list[int], drawn: st.DataO
     assert kept == whole
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(drawn=st.lists(values, min_size=1, max_size=400), most=st.integers(3, 120))
 def test_a_chart_has_so_many_points_at_most(drawn: list[float | None], most: int) -> None:
     at = np.arange(len(drawn), dtype=np.int64) * STEP + NOW

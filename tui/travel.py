@@ -210,11 +210,12 @@ class Traveller:
         recording.renew()
 
     def _go(self, recording: Recording, position: int, at: datetime | None = None) -> None:
-        when = at or recording.index.time_of(position)
+        when = recording.index.time_of(position)
         if when is None:
             raise _Stay("No tick has ended yet, so there is no past to look at.")
         speed = self._place.speed if self._place else SPEEDS[0]
         playing = self._place.playing if self._place else False
+        when = at or when
         self._place = _Place(when, position, playing, speed, self._clock(), when)
 
     def _here(self, recording: Recording) -> int:
@@ -279,7 +280,7 @@ class Traveller:
         if place is None:
             raise _Stay("The speed is that of playing the past; freeze or seek first.")
         if place.playing:
-            place.at += timedelta(seconds=(self._clock() - place.since) * place.speed)
+            place.at = place.began + timedelta(seconds=(self._clock() - place.since) * place.speed)
         place.since, place.began = self._clock(), place.at
         place.speed = SPEEDS[max(0, min(len(SPEEDS) - 1, SPEEDS.index(place.speed) + by))]
 

@@ -227,7 +227,7 @@ def _keys(projection: str, rows: Mapping[str, Any], about: str) -> list[str]:
     """Keys of the rows that a stream about something has."""
     if not about:
         return list(rows)
-    return [key for key in rows if key.startswith(f"{about}/")] if projection == "rules" else [about]
+    return [key for key, row in rows.items() if row.rule == about] if projection == "rules" else [about]
 
 
 def _folded(projection: Any, rows: Table, events: Iterable[Event]) -> None:

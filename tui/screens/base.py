@@ -107,7 +107,7 @@ class SnapshotScreen(Screen[None], inherit_bindings=False):
         yield Tabs(id="tabs")
         yield Banner(id="banner")
         yield from self.body()
-        yield KeysFooter(times=TIMES)
+        yield KeysFooter(times=TIMES, closed=bool(self.control.travels.closed))
 
     def body(self) -> Iterable[Widget]:
         """The panes between banner and footer."""

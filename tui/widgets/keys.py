@@ -7,6 +7,8 @@ from textual.widgets._footer import FooterKey
 
 ALWAYS = "seek"
 """What is offered in the present, too."""
+HOME = "live"
+"""What leads back to the present, or to the end of a log that doesn't grow."""
 _PAIRED = ("step(-1)", "incident(-1)")
 """Keys whose word stands behind the next one."""
 
@@ -14,8 +16,9 @@ _PAIRED = ("step(-1)", "incident(-1)")
 class KeysFooter(Footer):
     """In the past the keys for it come first; in the present only the one that leads there is shown."""
 
-    def __init__(self, *, times: tuple[str, ...]) -> None:
+    def __init__(self, *, times: tuple[str, ...], closed: bool = False) -> None:
         super().__init__(compact=True, show_command_palette=False)
+        self._closed = closed
         self._times = times
         """Actions of the keys for the past, in the order in which they are shown."""
 
@@ -30,5 +33,7 @@ class KeysFooter(Footer):
         for key in sorted(times, key=lambda key: self._times.index(key.action)):
             if key.action in _PAIRED:
                 key.description = ""
+            if key.action == HOME and self._closed:
+                key.description = "End"
             yield key
         yield from others

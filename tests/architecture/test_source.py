@@ -35,7 +35,7 @@ PURE = (
         for name in (
             *("decide", "groups", "incident", "labels", "muting", "needs", "flapping"),
             *("desk", "calling", "escalation", "reach"),
-            *("compose", "routing", "slack", "pagerduty", "message"),
+            *("compose", "routing", "slack", "pagerduty", "message", "impact", "thread", "mail"),
         )
     ),
 )

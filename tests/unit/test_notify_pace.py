@@ -6,9 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controlplane.model.notifications import Action, Shown
 from controlplane.model.rate import Rate, parse_rate
+from controlplane.model.rules import Severity
+from controlplane.notify.channels import load_channels
 from controlplane.notify.latency import Latency, latency
 from controlplane.notify.pace import HOUSE, Bucket
+from controlplane.notify.thread import Thread
+from tests.notify_cases import channel, message
 
 
 @pytest.mark.parametrize(
@@ -80,6 +85,36 @@ def test_a_bucket_is_full_at_first_and_what_is_owed_comes_back_later():
     assert bucket.wait() == 10
     clock.time += 10
     assert bucket.wait() == 0
+
+
+def test_a_send_of_several_requests_is_paid_for_in_full():
+    clock = Clock()
+    bucket = Bucket(Rate(1, timedelta(seconds=1)), clock=clock)
+    bucket.take(3)  # an edit, a reply in its thread and the end of an earlier page
+    assert bucket.wait() == 3
+    clock.time += 3
+    assert bucket.wait() == 0
+    bucket.take()
+    assert bucket.wait() == 1
+
+
+def test_an_edit_at_slack_is_counted_with_its_reply_and_the_pages_that_it_ends(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("URL_BOT", "slackops://bot/xoxb-1-2-planted/C0123456789")
+    monkeypatch.setenv("URL_HOOK", "slackops://hooks/T0/B0/planted")
+    loaded = load_channels([channel("bot"), channel("hook")]).loaded
+    shown = Shown(
+        channel="bot",
+        dedup_key="d",
+        reference="C0123456789/1.0",
+        action=Action.TRIGGER,
+        severity=Severity.CRITICAL,
+        firing=1,
+    )
+    counts = [
+        loaded["bot"].requests(message(), thread) for thread in (Thread(), Thread(shown), Thread(shown, (shown, shown)))
+    ]
+    assert counts == [1, 2, 4]
+    assert loaded["hook"].requests(message(), Thread()) == 1
 
 
 def test_every_kind_of_channel_has_a_rate_of_the_house():

@@ -2,13 +2,14 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 
-from sqlalchemy import Connection, column, delete, func, insert, select, update, values
+from sqlalchemy import Connection, Executable, Integer, bindparam, column, delete, insert, select, text, update
 
 from controlplane.eventlog.codec import Stored, decode_payload, encode, event_hash
 from controlplane.eventlog.errors import ConcurrencyError, EventConflict
 from controlplane.eventlog.latest import encode_reading
-from controlplane.eventlog.rows import chunks
+from controlplane.eventlog.rows import CHUNK, chunks
 from controlplane.eventlog.schema import (
     GENESIS,
     SafeText,
@@ -87,12 +88,23 @@ def stream_versions(connection: Connection, streams: Collection[str]) -> dict[st
     """The newest version of each stream, also where it is archived; 0 where there is none."""
     found: dict[str, int] = {}
     for chunk in chunks(sorted(streams)):
-        asked = values(column("stream", SafeText), name="asked").data([(stream,) for stream in chunk]).cte()
-        in_log = select(func.max(events.c.version)).where(events.c.stream == asked.c.stream)
-        archived = select(archived_streams.c.version).where(archived_streams.c.stream == asked.c.stream)
-        version = func.coalesce(in_log.scalar_subquery(), archived.scalar_subquery(), 0).label("version")
-        found |= {row.stream: row.version for row in connection.execute(select(asked.c.stream, version))}
+        names = {f"s{number}": stream for number, stream in enumerate(chunk)}
+        found |= {row.stream: row.version for row in connection.execute(_versions_of(len(chunk)), names)}
     return found
+
+
+@lru_cache(maxsize=CHUNK)
+def _versions_of(streams: int) -> Executable:
+    """The query for so many streams, s0, s1 …: compiling it anew takes much longer than it runs."""
+    asked = ", ".join(f"(:s{number})" for number in range(streams))
+    query = text(
+        f"WITH asked (stream) AS (VALUES {asked}) SELECT asked.stream, coalesce("  # noqa: S608 - names of parameters
+        f"(SELECT max(version) FROM {events.name} WHERE {events.name}.stream = asked.stream), "
+        f"(SELECT version FROM {archived_streams.name} WHERE {archived_streams.name}.stream = asked.stream), 0"
+        ") AS version FROM asked"
+    )
+    query = query.bindparams(*(bindparam(f"s{number}", type_=SafeText) for number in range(streams)))
+    return query.columns(column("stream", SafeText), column("version", Integer))
 
 
 def insert_events(connection: Connection, fresh: Sequence[Stored]) -> list[Stored]:

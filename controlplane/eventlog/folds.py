@@ -77,8 +77,11 @@ def fold_alert(row: Alert | None, event: Event) -> Alert | None:
 
 
 def _alert(facts: AlertFacts, state: AlertState, event: Event, **more: Any) -> Alert:
-    known = {name: getattr(facts, name) for name in AlertFacts.model_fields if name != "alert"}
+    known = {name: getattr(facts, name) for name in _FACTS}
     return Alert(id=facts.alert, state=state, event=str(event.id), **known, **more)
+
+
+_FACTS = tuple(name for name in AlertFacts.model_fields if name != "alert")
 
 
 def _reported(row: Alert | None, facts: AlertFacts, state: AlertState, event: Event) -> Alert:

@@ -5,6 +5,7 @@ Raise `version` whenever a fold or its model changes: the rows are then rebuilt 
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
@@ -119,7 +120,7 @@ class Projection(Generic[T]):
         key = self.key(event.payload) if isinstance(event.payload, self.payloads) else None
         return () if key is None else (key,)
 
-    @property
+    @cached_property
     def types(self) -> frozenset[str]:
         """Type names of the events that it reads."""
         return frozenset(payload.model_fields["type"].default for payload in self.payloads)

@@ -77,8 +77,11 @@ class Changes(Generic[T]):
 
 def update_rows(connection: Connection, projection: Projection[T], events: Sequence[Event]) -> None:
     """Fold newly appended events into the stored rows of one projection."""
+    mine = [event for event in events if event.type in projection.types]
+    if not mine:
+        return
     changes = Changes(projection)
-    changes.add(connection, events)
+    changes.add(connection, mine)
     changes.write(connection)
 
 

@@ -1,6 +1,7 @@
 """Events: every decision and every outside fact the control plane acted on, before and after it is appended."""
 
 from datetime import datetime
+from functools import lru_cache
 from uuid import UUID, uuid5
 
 from pydantic import Field
@@ -31,8 +32,14 @@ class Draft(Model):
     @property
     def id(self) -> UUID:
         """uuid5 of type, stream and key."""
-        name = "\x1f".join((self.payload.type, self.stream, self.key))
-        return uuid5(NAMESPACE, name.encode("utf-8", "backslashreplace").decode())  # a lone surrogate isn't UTF-8
+        return _named(self.payload.type, self.stream, self.key)
+
+
+@lru_cache(maxsize=50_000)
+def _named(kind: str, stream: str, key: str) -> UUID:
+    # A draft is asked for its id several times, and a storm has many thousands of drafts.
+    name = "\x1f".join((kind, stream, key))
+    return uuid5(NAMESPACE, name.encode("utf-8", "backslashreplace").decode())  # a lone surrogate isn't UTF-8
 
 
 def observation(

@@ -4,6 +4,7 @@ import json
 import string
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
 import polars as pl
@@ -54,8 +55,7 @@ def alert_drafts(rules: Mapping[str, Placed], transitions: pl.DataFrame, invento
 
 
 def _draft(placed: Placed | None, row: dict[str, Any], inventory: Inventory) -> Draft:
-    labels: dict[str, str] = json.loads(row["labels"])
-    alert = alert_id(row["rule"], row["source"], labels)
+    labels, alert = _identity(row["rule"], row["source"], row["labels"])
     return Draft(
         stream=f"alert:{alert}",
         key=str(row["ts"]),
@@ -63,6 +63,13 @@ def _draft(placed: Placed | None, row: dict[str, Any], inventory: Inventory) -> 
         occurred_at=from_ms(row["ts"]),
         correlation=f"step-{row['ts']}",
     )
+
+
+@lru_cache(maxsize=50_000)
+def _identity(rule: str, source: str, text: str) -> tuple[dict[str, str], str]:
+    """Labels and id; an alert that begins and fires at one step has two transitions."""
+    labels: dict[str, str] = json.loads(text)
+    return labels, alert_id(rule, source, labels)
 
 
 def _payload(

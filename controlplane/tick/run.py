@@ -11,6 +11,7 @@ from controlplane.rules.files import OWN
 from controlplane.tick.collect import Collected, collect, going_on
 from controlplane.tick.decide import Decided, decide
 from controlplane.tick.digesting import queue_digest
+from controlplane.tick.garbage import seldom_collected
 from controlplane.tick.inventory import Inventoried, take_inventory
 from controlplane.tick.plane import ControlPlane
 
@@ -49,7 +50,7 @@ def catch_up(
     if collected is not None and OWN not in {got.source for got in collected} and not going_on(collected, end):
         collected = [*collected, *collect(plane, now, {OWN})]
     try:
-        with plane.lock.acquire(timeout=PATIENCE_SECONDS):
+        with plane.lock.acquire(timeout=PATIENCE_SECONDS), seldom_collected():
             while True:
                 decided.append(decide(plane, now))
                 if collected is not None:

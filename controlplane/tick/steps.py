@@ -65,16 +65,20 @@ class Board:
     def apply(self, draft: Draft) -> None:
         """Fold an event that is about to be appended."""
         event = provisional(draft)
-        _fold(ALERTS, self.alerts, event)
-        _fold(RECOMMENDATIONS, self.recommendations, event)
-        _fold(INCIDENTS, self.incidents, event)
-        _fold(UNADVISED, self.unadvised, event)
-        _fold(ON_CALL, self.on_call, event)
-        _fold(ADVISED, self.advised, event)
+        for projection, rows in (
+            (ALERTS, self.alerts),
+            (RECOMMENDATIONS, self.recommendations),
+            (INCIDENTS, self.incidents),
+            (UNADVISED, self.unadvised),
+            (ON_CALL, self.on_call),
+            (ADVISED, self.advised),
+        ):
+            if event.type in projection.types:
+                _fold(projection, rows, event)
         if isinstance(draft.payload, SilenceWarned):
-            rows = {one.id: one for one in self.silences}
-            _fold(SILENCES, rows, event)
-            self.silences = tuple(rows.values())
+            silences = {one.id: one for one in self.silences}
+            _fold(SILENCES, silences, event)
+            self.silences = tuple(silences.values())
 
 
 def _fold(projection: Projection[T], rows: dict[str, T], event: Event) -> None:

@@ -113,6 +113,8 @@ class Evidence(Model):
     verdict: str = ""
     reference: str = ""
     """Alert event id, or digest of the samples used."""
+    trend: tuple[float | None, ...] = ()
+    """Its past over the lookback of the method at equal distances, oldest first, at most 24; None = no sample."""
 
 
 class Rejected(Model):

@@ -34,6 +34,7 @@ from controlplane.model.rules import FailoverRule, Placed, ScalingRule
 from controlplane.model.time import human_duration, to_ms
 from controlplane.tick.methods import METHODS
 from controlplane.tick.plane import Policy
+from controlplane.tick.trends import with_trends
 
 _log = logging.getLogger(__name__)
 
@@ -190,6 +191,7 @@ class Adviser:
             firing = self._firing(placed.platform, facts.alert)
             history = History(facts, Samples(series, rows, known.coverage), at, decided, firing)
             proposal = METHODS[type(parameters)](history, parameters, self._inventory, book)
+            proposal = with_trends(proposal, history, parameters.lookback)
         except AdviceError:
             raise
         except Exception as error:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
@@ -65,14 +65,15 @@ class Board:
     def apply(self, draft: Draft) -> None:
         """Fold an event that is about to be appended."""
         event = provisional(draft)
-        for projection, rows in (
+        folded: tuple[tuple[Projection[Any], dict[str, Any]], ...] = (
             (ALERTS, self.alerts),
             (RECOMMENDATIONS, self.recommendations),
             (INCIDENTS, self.incidents),
             (UNADVISED, self.unadvised),
             (ON_CALL, self.on_call),
             (ADVISED, self.advised),
-        ):
+        )
+        for projection, rows in folded:
             if event.type in projection.types:
                 _fold(projection, rows, event)
         if isinstance(draft.payload, SilenceWarned):

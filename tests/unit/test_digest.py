@@ -127,7 +127,9 @@ SHAPE = Shape(
 )
 
 
-def firings(minutes: Sequence[float | None], *, apart: float = 60, acted: Sequence[int] = (), value: float = 2.0) -> Any:
+def firings(
+    minutes: Sequence[float | None], *, apart: float = 60, acted: Sequence[int] = (), value: float = 2.0
+) -> Any:
     """Firings of one alert each, `apart` minutes between their beginnings."""
     return [
         Firing(
@@ -182,7 +184,9 @@ def test_no_change_without_the_rule() -> None:
     assert advise(firings([3] * 14), None) == ""
 
 
-@pytest.mark.parametrize(("seconds", "count"), [([], 0), ([0, 0, 0], 1), ([0, 300], 1), ([0, 301], 2), ([0, 299, 598], 1)])
+@pytest.mark.parametrize(
+    ("seconds", "count"), [([], 0), ([0, 0, 0], 1), ([0, 300], 1), ([0, 301], 2), ([0, 299, 598], 1)]
+)
 def test_what_begins_together_is_one_occasion(seconds: list[int], count: int) -> None:
     assert occasions([Firing(str(n), START + timedelta(seconds=at)) for n, at in enumerate(seconds)]) == count
 

@@ -7,6 +7,8 @@ from controlplane import bootstrap
 from controlplane.eventlog.log import EventLog
 from controlplane.eventlog.projections import ON_CALL, PROJECTIONS, SOURCES
 from controlplane.model.payloads import NotificationQueued, NotificationSuppressed, OnCallChanged
+from controlplane.model.time import Window, to_ms
+from controlplane.monitor.source import SCHEDULE_FAILED, SelfCollector
 from controlplane.oncall.roster import SOURCE
 from controlplane.settings import Notify, Settings
 from controlplane.tick.run import tick
@@ -87,3 +89,11 @@ def test_a_schedule_that_cannot_be_read_is_a_source_that_fails_and_a_gap(tmp_pat
     assert [name for _, name in told(plane.log)] == ["slack", "sms-jon"]
     reasons = [event.payload.reason for event in plane.log.read() if isinstance(event.payload, NotificationSuppressed)]
     assert reasons == ["escalation platform: nobody is on call in broken; the next level is told at once"]
+    own = SelfCollector(plane.log, tmp_path, ("recorded",), STEP, ("broken", "primary"))
+    end = to_ms(at(3))
+    batch = own.collect({key: Window(end - to_ms(at(1)) + to_ms(at(0)), end, 15_000) for key in own.signals()})
+    rows = batch.samples.samples.join(batch.samples.series, on="sid")
+    found = {(signal, labels): value for signal, labels, value in rows.select("signal", "labels", "value").iter_rows()}
+    assert found[SCHEDULE_FAILED, '{"schedule":"broken"}'] == 1
+    assert found[SCHEDULE_FAILED, '{"schedule":"primary"}'] == 0
+    assert not [labels for _, labels in found if SOURCE in labels], "it must not hide that all sources are lost"

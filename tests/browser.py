@@ -5,6 +5,7 @@ import base64
 import contextlib
 import json
 import os
+import re
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,6 +14,9 @@ from typing import Any
 import aiohttp
 
 from tests.servers import require_binary
+
+_ESCAPE = re.compile(r"\x1b(?:\[[0-9;?<>=]*[a-zA-Z$]|\][^\x07\x1b]*(?:\x07|\x1b\\\\)|[=>78])")
+"""What moves the cursor or colours."""
 
 
 class Page:
@@ -23,8 +27,7 @@ class Page:
         self._number = 0
         self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self.requested: list[str] = []
-        self.frames: list[str] = []
-        """What came through websockets, as text."""
+        self._drawn = ""
         self._reader = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
@@ -36,6 +39,10 @@ class Page:
                 self.requested.append(told["params"]["request"]["url"])
             elif told.get("method") == "Network.webSocketCreated":
                 self.requested.append(told["params"]["url"])
+            elif told.get("method") == "Network.webSocketFrameReceived":
+                frame = told["params"]["response"]
+                data = base64.b64decode(frame["payloadData"]) if frame["opcode"] == 2 else frame["payloadData"].encode()
+                self._drawn += _ESCAPE.sub("", data.decode(errors="replace"))
 
     async def ask(self, method: str, **parameters: Any) -> dict[str, Any]:
         """Have a command of the protocol done; AssertionError where it fails."""
@@ -62,6 +69,15 @@ class Page:
             except TimeoutError:
                 raise AssertionError(f"not within {seconds} s: {what}") from None
         return found
+
+    async def shows(self, text: str, seconds: float = 60.0) -> None:
+        """Wait until a terminal in the page has been told to draw a text; AssertionError with what it drew."""
+        async with asyncio.timeout(seconds):
+            try:
+                while text not in self._drawn:
+                    await asyncio.sleep(0.05)
+            except TimeoutError:
+                raise AssertionError(f"{text!r} isn't among what was drawn: {self._drawn[-2000:]}") from None
 
     async def press(self, text: str) -> None:
         """Type characters, each as a key; `\\r` is Enter."""

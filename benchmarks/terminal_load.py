@@ -103,6 +103,7 @@ def write(url: str, count: int, rate: int) -> None:
         began = datetime.now(UTC)
         alerts = [facts(number, began).alert for number in range(count)]
         fill(log, count, began)
+        tick(log, count, datetime.now(UTC))
         click.echo("ready")
         _change(log, alerts, rate)
 

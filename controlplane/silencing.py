@@ -48,9 +48,12 @@ def firing(log: Rows) -> Firing:
     return Firing.of(log.rows(ALERTS).values(), log.rows(RESOURCES).values())
 
 
-def named(matchers: Sequence[Matcher], author: str, at: datetime) -> str:
-    """The id of a silence: the same matchers by the same author at the same instant are the same silence."""
-    return short_hash("silence", author, at.isoformat(), *(str(one) for one in matchers))
+def named(matchers: Sequence[Matcher], author: str, at: datetime, after: str = "") -> str:
+    """The id of a silence: the same matchers by the same author at the same instant are the same silence.
+
+    `after` is the id of one that it is made again for.
+    """
+    return short_hash("silence", author, at.isoformat(), *(str(one) for one in matchers), *([after] if after else []))
 
 
 def matchers_of(alert: Alert) -> tuple[Matcher, ...]:

@@ -1,7 +1,8 @@
 """The filter line: words that must all match, such as `platform:shop sev:crit lag -test`."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 _KEYS = {
     "sev": "severity",
@@ -40,6 +41,9 @@ class Searchable(Protocol):
         ...
 
 
+S = TypeVar("S", bound=Searchable)
+
+
 @dataclass(frozen=True, slots=True)
 class Word:
     """One word; with a key it is looked for in that field or label alone."""
@@ -50,14 +54,14 @@ class Word:
 
     def matches(self, row: Searchable) -> bool:
         """Whether the row has the word where it is looked for."""
-        return self._found(row) is self.wanted
+        found = self.text in row.text if not self.key else self.among(row.words(self.key))
+        return found is self.wanted
 
-    def _found(self, row: Searchable) -> bool:
-        if not self.key:
-            return self.text in row.text
+    def among(self, words: tuple[str, ...]) -> bool:
+        """Whether it is one of these words, or part of one."""
         if self.key in _BEGINNINGS:
-            return any(word.casefold().startswith(self.text) for word in row.words(self.key))
-        return any(self.text in word.casefold() for word in row.words(self.key))
+            return any(word.casefold().startswith(self.text) for word in words)
+        return any(self.text in word.casefold() for word in words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,3 +87,23 @@ class Filter:
     def matches(self, row: Searchable) -> bool:
         """Whether every word matches."""
         return all(word.matches(row) for word in self.words)
+
+    def among(self, rows: Iterable[S]) -> list[S]:
+        """The rows that match. What a field of many rows says is compared once for all that say the same."""
+        found = list(rows)
+        for word in sorted(self.words, key=lambda word: bool(word.key)):  # the text of a row is looked at quickest
+            text, wanted, key = word.text, word.wanted, word.key
+            if not key:
+                found = [row for row in found if (text in row.text) is wanted]
+                continue
+            known: dict[tuple[str, ...], bool] = {}
+            kept = []
+            for row in found:
+                words = row.words(key)
+                said = known.get(words)
+                if said is None:
+                    said = known[words] = word.among(words)
+                if said is wanted:
+                    kept.append(row)
+            found = kept
+        return found

@@ -35,7 +35,7 @@ def inverse(command: Command, snapshot: Snapshot, actor: str, now: datetime) -> 
 
     again = silence.model_copy(
         update={
-            "id": named(silence.matchers, actor, now),
+            "id": named(silence.matchers, actor, now, silence.id),
             "starts_at": max(silence.starts_at, now),
             "created_at": now,
             "author": actor,

@@ -1,6 +1,6 @@
 """Frozen rows of the lists: each has an id, what a filter may look for in it, and how it sorts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from controlplane.model.alerts import Acknowledgement, Alert, AlertState
@@ -12,6 +12,9 @@ from tui.data.log import History, Measured
 
 _RANK = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
 _CLOSED = 9
+_ERA = 1e11
+"""Seconds, more than any time has."""
+_FIELDS = frozenset({"severity", "platform", "component", "source", "rule", "id"})
 _ORDER = {Status.PROPOSED: 0, Status.APPROVED: 1, Status.EXECUTED: 3}
 _LACKING = 2
 _LONGEST = 300
@@ -39,8 +42,14 @@ class Row:
     """Everything that a filter word may match, in one case."""
     newest: float = 0.0
     """Sorts by `since`, the newest first."""
-    urgency: tuple[bool, int, bool, float] = (False, 0, False, 0.0)
+    urgency: float = 0.0
     """Sorts reported before pending, then by severity, open before acknowledged, the newest first."""
+    name: str = ""
+    """Sorts by platform, component and title."""
+    id: str = ""
+    """The alert's id."""
+    tally: tuple[bool, Severity, bool] = (False, Severity.INFO, False)
+    """What it counts as: pending, severity, acknowledged."""
 
     @classmethod
     def of(
@@ -55,22 +64,21 @@ class Row:
         """A row with what filtering and sorting need; `before` is taken over as far as it is equal."""
         if before is None or (before.alert is not alert and before.alert != alert):
             newest = -(alert.fired_at or alert.active_at).timestamp()
-            pending = alert.state is AlertState.PENDING
-            urgency = (pending, _RANK[alert.severity], alert.acknowledged is not None, newest)
-            return cls(alert, reading, advice, doubt, lack, _searchable(alert), newest, urgency)
+            pending, taken = alert.state is AlertState.PENDING, alert.acknowledged is not None
+            # One number for all of them: tens of thousands of rows are sorted between two keys.
+            rank = (pending * len(_RANK) + _RANK[alert.severity]) * 2 + taken
+            name = "\0".join((alert.platform, alert.component, alert.title))
+            tally = (pending, alert.severity, taken)
+            text = _searchable(alert) if before is None or _renamed(before.alert, alert) else before.text
+            ordered = (newest, rank * _ERA + newest, name, alert.id, tally)
+            return cls(alert, reading, advice, doubt, lack, text, *ordered)
         if (before.reading, before.advice, before.doubt, before.lack) == (reading, advice, doubt, lack):
             return before
-        return cls(alert, reading, advice, doubt, lack, before.text, before.newest, before.urgency)
+        return replace(before, alert=alert, reading=reading, advice=advice, doubt=doubt, lack=lack)
 
-    def same(self, alert: Alert, reading: Measured | None, doubt: str) -> bool:
+    def plain(self, alert: Alert, reading: Measured | None) -> bool:
         """Whether it is a row of just these, without advice: asked of thousands of rows each second."""
-        plain = not self.advice and not self.lack
-        return plain and self.alert is alert and self.reading is reading and self.doubt == doubt
-
-    @property
-    def id(self) -> str:
-        """The alert's id."""
-        return self.alert.id
+        return self.alert is alert and self.reading is reading and not self.advice and not self.lack
 
     @property
     def value(self) -> float | None:
@@ -93,15 +101,13 @@ class Row:
     def words(self, key: str) -> tuple[str, ...]:
         """What a filter word with this key is compared with; any other key is the name of a label."""
         alert = self.alert
+        if key in _FIELDS:
+            return (getattr(alert, key),)
         match key:
-            case "severity":
-                return (alert.severity.value,)
             case "state":
                 return self._states()
             case "owner":
                 return () if alert.acknowledged is None else (alert.acknowledged.actor,)
-            case "platform" | "component" | "source" | "rule" | "id":
-                return (getattr(alert, key),)
         labels = tuple(value for name, value in alert.labels.items() if name.casefold() == key)
         if key == "kind":
             return (*labels, *(found.proposal.kind for found in self.advice if found.open))
@@ -114,6 +120,16 @@ class Row:
         words += ["?"] if self.doubt else []
         words += ["no-data"] if alert.state is AlertState.NO_DATA else []
         return tuple(words)
+
+
+def _renamed(before: Alert, alert: Alert) -> bool:
+    """Whether a filter may find it by other words; the same alert keeps its labels, rule and source."""
+    return (before.title, before.summary, before.component, before.platform) != (
+        alert.title,
+        alert.summary,
+        alert.component,
+        alert.platform,
+    )
 
 
 def _searchable(alert: Alert) -> str:

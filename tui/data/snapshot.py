@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from operator import attrgetter
 
 from controlplane.model.alerts import Alert, AlertState
 from controlplane.model.payloads import RuleSetActivated, TickCompleted
@@ -83,17 +84,19 @@ class Snapshot:
         known = before.by_id if before is not None else {}
         rows = []
         readings, unadvised = readings or {}, unadvised or {}
+        # Thousands of rows of which few changed, each second: what is the same is taken over unseen.
+        same = before is not None and before.tick is tick and before.sources == health
         for key, alert in sorted(alerts.items()):
             reading, row = readings.get(key), known.get(key)
-            doubt = _doubt(alert, reading, failing, oldest)
-            if row is not None and key not in found and key not in unadvised and row.same(alert, reading, doubt):
+            if same and row is not None and row.plain(alert, reading) and key not in found and key not in unadvised:
                 rows.append(row)
                 continue
             chosen = tuple(sorted(found.get(key, ()), key=lambda r: (not r.open, -r.at.timestamp())))
             missing = unadvised.get(key)
             lack = () if missing is None else tuple(sorted(missing.errors.items()))
-            rows.append(Row.of(alert, reading, chosen, doubt, lack, row))
+            rows.append(Row.of(alert, reading, chosen, _doubt(alert, reading, failing, oldest), lack, row))
         by_id = {row.id: row for row in rows}
+        tally = Counter(map(_TALLY, rows))
         advice = _advice(recommendations or {}, unadvised, by_id, before)
         return cls(
             environment=environment,
@@ -108,13 +111,23 @@ class Snapshot:
             deliveries=tuple(sorted((deliveries or {}).values(), key=lambda record: record.position)),
             tick=tick,
             position=position,
-            reported=Counter(row.alert.severity for row in rows if row.alert.state is not AlertState.PENDING),
-            acknowledged=sum(row.alert.acknowledged is not None for row in rows),
-            pending=sum(row.alert.state is AlertState.PENDING for row in rows),
+            reported=_sums((severity, number) for (pending, severity, _), number in tally.items() if not pending),
+            acknowledged=sum(number for (_, _, taken), number in tally.items() if taken),
+            pending=sum(number for (pending, _, _), number in tally.items() if pending),
             open_advice=sum(row.recommendation is not None and row.recommendation.open for row in advice),
             by_id=by_id,
             advice_by_id={row.id: row for row in advice},
         )
+
+
+_TALLY = attrgetter("tally")
+
+
+def _sums(pairs: Iterable[tuple[Severity, int]]) -> Counter[Severity]:
+    total: Counter[Severity] = Counter()
+    for severity, number in pairs:
+        total[severity] += number
+    return total
 
 
 def _advice(
@@ -131,7 +144,7 @@ def _advice(
 
 def _holdings(rows: Iterable[Row], silences: Mapping[str, Silence], tick: TickCompleted | None) -> tuple[Holding, ...]:
     """Acknowledgements, and the silences that aren't over."""
-    taken = [Holding.taken(row, row.alert.acknowledged) for row in rows if row.alert.acknowledged]
+    taken = [Holding.taken(row, row.alert.acknowledged) for row in rows if row.tally[2] and row.alert.acknowledged]
     lasting = [one for one in silences.values() if tick is None or one.ends_at > tick.now]
     return (*taken, *(Holding.muted(one) for one in sorted(lasting, key=lambda one: (one.starts_at, one.id))))
 

@@ -41,7 +41,7 @@ ACT: tuple[BindingType, ...] = (
     Binding("a", "acknowledge", "Ack", id="act.acknowledge", tooltip="Acknowledge the alert, with a note"),
     Binding("u", "undo", "Undo", id="act.undo", tooltip="Withdraw the acknowledgement; end the silence"),
     Binding("s", "silence", "Silence", id="act.silence", tooltip="Silence such alerts; shows which before"),
-    Binding("n", "note", "Note", id="act.note", tooltip="Write a note on the alert or recommendation"),
+    Binding("n", "note", "Note", show=False, id="act.note", tooltip="Write a note on the alert or recommendation"),
     Binding("M", "maintenance", "Maintenance window", show=False, id="act.maintenance", tooltip="Plan a silence"),
     Binding("ctrl+z", "undo_last", "Undo the last", show=False, id="act.undo_last", tooltip="Undo your last action"),
     Binding("y", "copy_id", "Copy", show=False, id="act.copy", tooltip="Copy the id to the clipboard"),
@@ -175,11 +175,11 @@ class SnapshotScreen(Screen[None], inherit_bindings=False):
                 self.tell_time(snapshot, now)
             self.bindings_may_differ()
 
-    _offered: tuple[str, ...] | None = None
+    _offered: tuple[object, ...] | None = None
 
     def bindings_may_differ(self) -> None:
         """Redraw the footer where a command became possible or impossible."""
-        offered = (str(self.control.travelling), *(self.refused(kind) for kind in Kind))
+        offered = (str(self.control.travelling), *(not self.refused(kind) for kind in Kind))
         if offered != self._offered:
             self._offered = offered
             self.refresh_bindings()

@@ -64,6 +64,8 @@ class HelpScreen(ModalScreen[None]):
         ("PND NOD", "pending, not reported yet; the series is gone"),
         ("HLD", "held: the condition or the series is gone, the rule keeps it for a while"),
         ("?", "in doubt: its source fails or its value is old"),
+        ("• »", "marked; marked and under the cursor"),
+        ("… !", "a command is under way; the last one failed"),
     )
 
     def __init__(self, active: Mapping[str, ActiveBinding]) -> None:

@@ -94,7 +94,7 @@ class SilenceDialog(ModalScreen[tuple[Silence, ...] | None]):
         }
         & .line { height: auto; margin-bottom: 1; }
         & .name { width: 10; height: 1; color: $muted; }
-        & Input, & TextArea { background: $panel; padding: 0 1; width: 1fr; height: 1; border: none; }
+        & Input, & TextArea { background: $panel; padding: 0; width: 1fr; height: 1; border: none; }
         & TextArea { height: auto; max-height: 5; color: $foreground; scrollbar-size-vertical: 1; }
         & Input:focus, & TextArea:focus { background: $cursor; }
         & .said { height: 1; width: auto; max-width: 60%; margin-left: 1; color: $muted; }

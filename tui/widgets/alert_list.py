@@ -36,10 +36,6 @@ def _owner(row: Row, _: datetime) -> str:
     return safe(row.alert.acknowledged.actor, 30) if row.alert.acknowledged else "-"
 
 
-def _name(row: Row) -> tuple[str, str, str, str]:
-    return (row.alert.platform, row.alert.component, row.alert.title, row.alert.id)
-
-
 def _calling(row: Row) -> bool:
     """Whether it is reported and nobody has taken it."""
     return row.alert.state is not AlertState.PENDING and row.alert.acknowledged is None
@@ -83,7 +79,8 @@ COLUMNS: tuple[Column[Row], ...] = (
 )
 ALERTS = Table(
     COLUMNS,
-    {"urgency": attrgetter("urgency", "alert.id"), "newest": attrgetter("newest", "alert.id"), "name": _name},
+    # The rows come in the order of their ids, and sorting keeps that where they are equal.
+    {"urgency": attrgetter("urgency"), "newest": attrgetter("newest"), "name": attrgetter("name")},
     {
         "severity": "urgency",
         "state": "urgency",

@@ -5,9 +5,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
+from rich.segment import Segment
 from rich.style import Style
+from textual.strip import Strip
 
 from tui import theme
+from tui.text import fit
 
 GAP = 1
 _SAMPLE = 80
@@ -32,6 +35,8 @@ class Listed(Protocol):
 
 
 R = TypeVar("R", bound=Listed)
+Cells = tuple[tuple[str, Style], ...]
+"""The cells of a line with their styles."""
 
 
 def _quiet(_: Any) -> Style:
@@ -92,3 +97,27 @@ def layout(columns: Sequence[Column[R]], width: int, wanted: Mapping[str, int]) 
     if growing := next((column.name for column in kept if column.grows), None):
         widths[growing] = max(1, widths[growing] + spare)
     return [(column, widths[column.name]) for column in kept]
+
+
+def drawn(cells: Cells, base: Style) -> list[Segment]:
+    """A line's cells, a gap after each; of what is turned around only the word, not its padding."""
+    segments = []
+    for text, style in cells:
+        if style.reverse:
+            segments += [
+                Segment(text.rstrip(), base + style),
+                Segment(" " * (len(text) - len(text.rstrip()) + GAP), base),
+            ]
+        else:
+            segments.append(Segment(text + " " * GAP, base + style))
+    return segments
+
+
+def message(lines: Sequence[str], y: int, height: int, width: int, base: Style) -> Strip:
+    """One of `height` lines of a list without rows: a few words in its middle."""
+    first = max(0, (height - len(lines)) // 2)
+    if not first <= y < first + len(lines):
+        return Strip.blank(width, base)
+    style = base + (theme.STRONG if y == first else theme.QUIET)
+    text = fit(lines[y - first], max(1, width - 4)).rstrip()
+    return Strip([Segment(" " * 2, base), Segment(text, style)]).adjust_cell_length(width, base)

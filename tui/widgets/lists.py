@@ -1,5 +1,6 @@
 """The lists of recommendations, events and acknowledgements."""
 
+import math
 from datetime import datetime, timedelta
 from operator import attrgetter
 
@@ -211,8 +212,7 @@ def _platform(row: Holding, _: datetime) -> str:
 
 
 def _held_urgency(row: Holding) -> tuple[object, ...]:
-    urgency = (True, 9, False, 0.0) if row.row is None else row.row.urgency
-    return (urgency, row.id)
+    return (math.inf if row.row is None else row.row.urgency, row.id)
 
 
 HOLDINGS: Table[Holding] = Table(

@@ -15,14 +15,13 @@ from textual.strip import Strip
 from tui import theme
 from tui.filter import Filter
 from tui.text import fit
-from tui.widgets.columns import GAP, Column, R, Table, layout, needs
+from tui.widgets.columns import GAP, Cells, Column, R, Table, drawn, layout, message, needs
 
 _MARK = 2
 _BUSY, _FAILED = "…", "!"
 """Marks of a row with a command under way, and of one whose last command failed."""
 _SIGNS = {(False, False): " ", (True, False): ">", (False, True): "•", (True, True): "»"}
 """What stands before a row: (under the cursor, marked)."""
-_Cells = tuple[tuple[str, Style], ...]
 
 
 class RowList(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
@@ -84,6 +83,7 @@ class RowList(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         self._wanted: dict[str, int] = {}
         self._columns: list[tuple[Column[R], int]] = []
         self._drawn: dict[int, object] = {}
+        self._lines: dict[int, Any] = {}
 
     # content
 
@@ -112,9 +112,7 @@ class RowList(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         row = self.selected
         if row is None:
             return
-        if row.id in self._marks:
-            del self._marks[row.id]
-        else:
+        if self._marks.pop(row.id, row) is row:
             self._marks[row.id] = None
         self._marks_changed()
 
@@ -172,10 +170,8 @@ class RowList(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
 
     def _arrange(self, before: R | None) -> None:
         chosen = self.filter
-        self._rows = sorted(
-            (row for row in self._all if chosen.matches(row)) if chosen.words else self._all,
-            key=self.table.orders[self.order],
-        )
+        found = chosen.among(self._all) if chosen.words else self._all
+        self._rows = sorted(found, key=self.table.orders[self.order])
         self._index = {row.id: index for index, row in enumerate(self._rows)}
         shift = 0
         if self.cursor_id is None and self._rows:
@@ -273,10 +269,13 @@ class RowList(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         if columns != self._columns:
             self._columns = columns
             self._drawn.clear()
+            self._lines.clear()
             self.refresh()
 
     def _refresh_changed(self) -> None:
         """Ask for the lines that differ from what was drawn."""
+        if len(self._lines) > 2 * self.size.height:
+            self._lines.clear()
         if not self._rows:
             self.refresh()
             return
@@ -285,16 +284,20 @@ class RowList(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
             if self._drawn.get(y) != self._line(top + y - 1):
                 self.refresh(Region(0, y, self.width, 1))
 
-    def _line(self, index: int) -> tuple[_Cells, bool, str] | None:
+    def _line(self, index: int) -> tuple[Cells, bool, str] | None:
         if index >= len(self._rows) or self._now is None:
             return None
         row, now = self._rows[index], self._now
         mark = _BUSY if row.id in self._busy else _FAILED if row.id in self._failed else " "
-        cells = []
-        for column, width in self._columns:
-            cells.append((fit(column.cell(row, now), width, right=column.right), column.style(row)))
         here, marked = row.id == self.cursor_id, row.id in self._marks
-        return tuple(cells), here, _SIGNS[here, marked] + mark
+        seen = (now, theme.CURRENT, here, _SIGNS[here, marked] + mark)
+        known = self._lines.get(index)  # asked for once to compare, and once to draw
+        if known is not None and known[0] is row and known[1] == seen:
+            return known[2]
+        cells = [(fit(c.cell(row, now), width, right=c.right), c.style(row)) for c, width in self._columns]
+        line = tuple(cells), here, seen[3]
+        self._lines[index] = (row, seen, line)
+        return line
 
     def render_line(self, y: int) -> Strip:
         """One line of the widget: the header, a row, or a word about why there is none."""
@@ -302,7 +305,7 @@ class RowList(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         if y == 0:
             return self._header(width)
         if not self._rows:
-            return self._message(y - 1, width, base)
+            return message(self.empty, y - 1, self.size.height - 1, width, base)
         line = self._line(self.scroll_offset.y + y - 1)
         self._drawn[y] = line
         if line is None:
@@ -310,13 +313,7 @@ class RowList(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         cells, current, mark = line
         if current:
             base += self._cursor_style()
-        mark_style = theme.BAD if _FAILED in mark else theme.HEADING
-        segments = [Segment(mark, base + mark_style)]
-        for text, style in cells:
-            if style.reverse:  # only the word is turned around, not its padding
-                segments += [Segment(text.rstrip(), base + style), Segment(" " * GAP, base)]
-            else:
-                segments.append(Segment(text + " " * GAP, base + style))
+        segments = [Segment(mark, base + (theme.BAD if _FAILED in mark else theme.HEADING)), *drawn(cells, base)]
         return Strip(segments).adjust_cell_length(width, base)
 
     def _cursor_style(self) -> Style:
@@ -328,14 +325,6 @@ class RowList(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         style = self.get_component_rich_style("rows--header")
         titles = (" " * GAP).join(fit(column.title, size, right=column.right) for column, size in self._columns)
         return Strip([Segment(" " * _MARK + titles, style)]).adjust_cell_length(width, style)
-
-    def _message(self, y: int, width: int, base: Style) -> Strip:
-        first = max(0, (self.size.height - 1 - len(self.empty)) // 2)
-        if not first <= y < first + len(self.empty):
-            return Strip.blank(width, base)
-        style = base + (theme.STRONG if y == first else theme.QUIET)
-        text = fit(self.empty[y - first], max(1, width - 4)).rstrip()
-        return Strip([Segment(" " * 2, base), Segment(text, style)]).adjust_cell_length(width, base)
 
     # mouse
 

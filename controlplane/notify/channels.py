@@ -14,6 +14,7 @@ from controlplane.model.labels import printable
 from controlplane.model.notifications import Action, Message
 from controlplane.model.rate import Rate
 from controlplane.model.rules import Severity
+from controlplane.notify import draw
 from controlplane.notify.addresses import Kind, edits, kind_of, own, scrub, secrets_of
 from controlplane.notify.mail import PICTURE, html
 from controlplane.notify.pace import HOUSE
@@ -27,6 +28,8 @@ from controlplane.settings import Channel as Declared
 __all__ = ["Channel", "Channels", "load_channels", "scrub"]
 
 _DETAIL = 300
+_PATIENCE = timedelta(seconds=3)
+"""How long a mail waits for its chart."""
 _ATTACH: Any = AttachMemory
 _TYPES = {
     Severity.CRITICAL: apprise.NotifyType.FAILURE,
@@ -89,6 +92,11 @@ class Channel:
             CURRENT.reset(token)
         return self._clean(receipt)
 
+    @property
+    def draws(self) -> bool:
+        """Whether it takes charts."""
+        return self._follows or self._mail
+
     def illustrates(self, message: Message) -> bool:
         """Whether the chart of the message follows it in a send of its own."""
         return self._follows and message.chart is not None and message.action is Action.TRIGGER
@@ -105,7 +113,7 @@ class Channel:
         return self._clean(receipt)
 
     def _illustrate(self, message: Message, reference: str, attempt: Attempt) -> Receipt:
-        title, picture = _drawn(message)
+        title, picture = draw.caption(message), _drawn(message, attempt.timeout)
         if self.edits:
             attempt.upload = Upload(PICTURE, title, picture, reference)
             return self._notify(title, "chart", apprise.NotifyType.INFO, attempt)
@@ -120,7 +128,7 @@ class Channel:
         picture, detail = None, ""
         if message.chart is not None and message.action is Action.TRIGGER:
             try:
-                _, picture = _drawn(message)
+                picture = _drawn(message, min(_PATIENCE, attempt.timeout / 3))
             except Exception as error:  # noqa: BLE001 - a chart that can't be drawn is no message lost
                 detail = f"sent without its chart: {type(error).__name__}: {error}"
         page = text.get("html") or html(message, picture=picture is not None)
@@ -221,13 +229,9 @@ def _load(channel: Declared, buttons: bool) -> Channel:
     return Channel(channel.name, kind, rate, secrets, service, edits(url), buttons, follows and not mail, mail)
 
 
-def _drawn(message: Message) -> tuple[str, bytes]:
-    """Title and picture of the message's chart."""
-    from controlplane.notify.chart import caption, png
-
+def _drawn(message: Message, patience: timedelta) -> bytes:
     assert message.chart is not None
-    title = caption(message)
-    return title, png(message.chart, title)
+    return draw.picture(message.chart, draw.caption(message), patience.total_seconds())
 
 
 def _follows(url: str, service: Any) -> bool:

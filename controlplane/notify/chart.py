@@ -1,14 +1,15 @@
 """The chart of a message as a PNG: values, threshold, gaps and UTC times, readable at 600 by 250 pixels.
 
-matplotlib is loaded here alone, by whoever sends; the same chart gives the same bytes.
+matplotlib is loaded here alone. As a program it draws what it reads (see `draw`); the same chart gives the same bytes.
 """
 
 import io
+import json
 import math
+import os
 import statistics
-import threading
+import sys
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -18,9 +19,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from controlplane.model.labels import printable
-from controlplane.model.notifications import Chart, Message
+from controlplane.model.notifications import Chart
 from controlplane.model.time import from_ms
 from controlplane.model.units import human
+from controlplane.notify.draw import HEAD
 
 _INCHES = (6.0, 2.5)
 _DPI = 200
@@ -28,25 +30,11 @@ _DPI = 200
 _PAPER, _INK, _QUIET, _GRID = "#f7f8fa", "#1d2733", "#5c6773", "#dfe3e8"
 _LINE, _LIMIT, _GAP = "#1f5fbf", "#c62828", "#e3e6ea"
 _DAY, _MINUTES = timedelta(days=1), timedelta(minutes=6)
-_LOCK = threading.Lock()
 _dates: Any = dates
 
 
-def caption(message: Message) -> str:
-    """What the chart shows, in a line: the summary of the worst alert."""
-    shown = message.chart.alert if message.chart is not None else ""
-    summary = next((item.summary for item in message.members if item.alert == shown), message.title)
-    return printable(summary, 90)
-
-
-@lru_cache(maxsize=16)
 def png(chart: Chart, title: str) -> bytes:
-    """The picture, 1,200 by 500 pixels; several channels that send the same chart share it."""
-    with _LOCK:  # matplotlib makes no promise about threads
-        return _drawn(chart, title)
-
-
-def _drawn(chart: Chart, title: str) -> bytes:
+    """The picture, 1,200 by 500 pixels."""
     figure = Figure(figsize=_INCHES, dpi=_DPI, facecolor=_PAPER)
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0.115, 0.15, 0.85, 0.66), facecolor=_PAPER)
@@ -186,3 +174,20 @@ def _short(title: str) -> str:
 def _text(on: Any, x: float, y: float, text: str, **style: Any) -> None:
     # What a label says is no formula.
     on.text(x, y, text, parse_math=False, **style)
+
+
+def main() -> None:
+    """Draw the charts of standard input, a JSON document in each line, until it ends."""
+    os.nice(10)  # messages come first
+    for line in sys.stdin.buffer:
+        try:
+            asked = json.loads(line)
+            drawn, data = True, png(Chart.model_validate(asked["chart"]), str(asked["title"]))
+        except Exception as error:  # noqa: BLE001 - whoever asked is told
+            drawn, data = False, f"{type(error).__name__}: {error}".encode()[:1_000]
+        sys.stdout.buffer.write(HEAD.pack(drawn, len(data)) + data)
+        sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main()

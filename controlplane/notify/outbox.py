@@ -7,6 +7,7 @@ dedup_key; Slack, mail and the like can't.
 from collections.abc import Callable
 
 from controlplane.notify.box import DeliveryReport, Outbox
+from controlplane.notify.draw import warm
 from controlplane.notify.worker import FOLLOWED, Worker
 
 __all__ = ["DeliveryReport", "Outbox", "deliver", "follow"]
@@ -40,4 +41,6 @@ def follow(
     A channel that hangs delays no other one, not even with what is queued meanwhile. `reload` is asked now and then for
     the outbox as the settings have it by now; None = nothing changed.
     """
+    if any(channel.draws for channel in outbox.channels.loaded.values()):
+        warm()
     Worker(outbox).follow(ended, reload, on_report)

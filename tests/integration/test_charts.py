@@ -1,12 +1,15 @@
 """Charts and mail: drawn for the channels that take them, and never at the cost of the message."""
 
 import json
+import os
+import signal
 import struct
 import subprocess
 import sys
 import threading
 import zlib
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +17,7 @@ import pytest
 from controlplane.model.notifications import Chart, Message
 from controlplane.model.payloads import NotificationDelivered, NotificationFailed
 from controlplane.notify import chart as charts
+from controlplane.notify import draw
 from controlplane.notify.channels import load_channels
 from controlplane.notify.receipt import Attempt, Verdict
 from tests.notify_cases import START, alert, channel, member, message, tree
@@ -34,6 +38,12 @@ def chart(values: list[float | None], threshold: float | None = 3.0, *, step: in
 
 
 RISING = chart([float(n) for n in range(20)])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _artist() -> None:
+    """Start the process that draws, so that no test waits for it."""
+    draw.picture(RISING, "first", 60)
 
 
 def drawing(one: Office, made: Chart = RISING) -> Office:
@@ -91,10 +101,8 @@ def test_every_chart_is_drawn_in_the_same_size_without_a_date(case: str):
     assert b"tEXt" not in data, "no software, no date"
 
 
-def test_the_same_chart_is_the_same_bytes():
-    data = charts.png(RISING, "t")
-    charts.png.cache_clear()
-    assert charts.png(RISING, "t") == data
+def test_the_same_chart_is_the_same_bytes_in_another_process():
+    assert draw.picture(RISING, "t", 60) == charts.png(RISING, "t")
 
 
 def test_what_a_chart_shows_depends_on_gap_threshold_and_side():
@@ -105,26 +113,53 @@ def test_what_a_chart_shows_depends_on_gap_threshold_and_side():
     assert len(seen) == 4
 
 
-def test_charts_are_drawn_in_several_threads_as_in_one():
-    expected = {name: charts.png(made, name) for name, made in list(CASES.items())[:3]}
-    charts.png.cache_clear()
+def test_charts_are_drawn_for_several_threads_as_for_one():
+    wanted = dict(list(CASES.items())[:3])
     found: dict[str, bytes] = {}
 
     def work(name: str) -> None:
-        found[name] = charts.png(CASES[name], name)
+        found[name] = draw.picture(wanted[name], name, 60)
 
-    threads = [threading.Thread(target=work, args=(name,)) for name in expected]
+    threads = [threading.Thread(target=work, args=(name,)) for name in wanted]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(60)
-    assert found == expected
+    assert found == {name: charts.png(made, name) for name, made in wanted.items()}
+
+
+def test_a_process_that_died_is_started_anew_and_one_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch):
+    draw.picture(RISING, "before", 60)
+    process = draw._ARTIST._process
+    assert process is not None
+    os.kill(process.pid, signal.SIGSTOP)
+    with pytest.raises(draw.CannotDraw, match=r"no chart within 0\.2 s"):
+        draw.picture(RISING, "while it hangs", 0.2)
+    assert process.poll() is not None
+    assert draw.picture(RISING, "after", 60) == charts.png(RISING, "after")
+    process = draw._ARTIST._process
+    assert process is not None
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait(10)
+    assert draw.picture(RISING, "again", 60) == charts.png(RISING, "again")
+
+
+def test_the_process_that_draws_gets_no_secret_and_says_what_it_cannot_draw(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SLACK_URL", "plantedSecret")
+    artist = draw._Artist()
+    wrong = Chart.model_construct(alert="a", at_ms=(1,), values=(1.0,), threshold=None, below=False, unit=1)
+    with pytest.raises(draw.CannotDraw, match="ValidationError"):
+        artist.draw(wrong, "t", 60)
+    process = artist._process
+    assert process is not None
+    assert b"plantedSecret" not in Path(f"/proc/{process.pid}/environ").read_bytes()
+    artist._end()
 
 
 def test_the_caption_is_of_the_alert_that_the_chart_is_of():
     said = message(members=(member("b", summary="b is full"), member("a", summary="a is\x1b full")), chart=RISING)
-    assert charts.caption(said) == "a is\N{REPLACEMENT CHARACTER} full"
-    assert charts.caption(message(chart=RISING)) == message().title
+    assert draw.caption(said) == "a is\N{REPLACEMENT CHARACTER} full"
+    assert draw.caption(message(chart=RISING)) == message().title
 
 
 # Slack
@@ -189,7 +224,7 @@ def test_a_chart_that_cannot_be_drawn_costs_nothing_but_itself(
     def broken(*_: Any) -> bytes:
         raise MemoryError("no room for a picture")
 
-    monkeypatch.setattr(charts, "png", broken)
+    monkeypatch.setattr(draw, "picture", broken)
     one = drawing(office("bot"))
     monkeypatch.setenv("URL_MAIL", mails.url)
     one.declared.append(channel("mail", rate="1000/s"))
@@ -218,7 +253,7 @@ def test_an_edit_has_no_chart_of_its_own_and_a_reminder_has(office: Hire):
 
 
 def test_hooks_and_pagers_get_no_chart_and_nothing_is_drawn_for_them(office: Hire, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(charts, "png", lambda *_: pytest.fail("drawn"))
+    monkeypatch.setattr(draw, "picture", lambda *_: pytest.fail("drawn"))
     one = drawing(office("hook", "pager"))
     one.step(0, fire=[alert("a")])
     report = one.deliver()

@@ -291,6 +291,8 @@ class Settings(Model):
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
                 raise ValueError(f"two {what}s are called {twice[0]}; give each its own name")
+        if self.notify.schedules and any(source.name == "on-call" for source in self.sources):
+            raise ValueError("a source is called on-call, as what schedules are shown under; rename it")
         if any(source.name == "controlplane" for source in self.sources):
             raise ValueError("a source is called controlplane, as what the control plane knows of itself; rename it")
         return self

@@ -12,6 +12,7 @@ from benchmarks import (
     prometheus,
     samples,
     starting,
+    storming,
     terminal,
     ticking,
 )
@@ -24,6 +25,7 @@ ALL = (
     *evaluating.CASES,
     *ticking.CASES,
     *deciding.CASES,
+    *storming.CASES,
     *delivering.CASES,
     *backtests.CASES,
     *policies.CASES,

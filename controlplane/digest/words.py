@@ -114,7 +114,7 @@ def _lead(digest: Digest) -> str:
 def _tiles(digest: Digest) -> tuple[tuple[str, str, str], ...]:
     pages = digest.pages
     monthly = [total for total in digest.totals if total.count > total.unknown_per_month]
-    money = " · ".join(signed(total.per_month, total.currency) for total in monthly)
+    money = " · ".join(signed(total.per_month.quantize(Decimal(1)), total.currency) for total in monthly)
     return (
         (str(pages.count), "pages" if pages.count != 1 else "page", "critical" if pages.count else "good"),
         (str(digest.open_count), "still open", "critical" if digest.open_count else "good"),

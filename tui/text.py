@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
+from statistics import fmean
 
 from rich.cells import cell_len, set_cell_size
 
@@ -14,6 +15,7 @@ from controlplane.model.money import human_money
 from controlplane.model.recommendations import Cost, Recommendation
 from controlplane.model.time import human_duration
 from controlplane.model.units import human, is_state
+from tui.data.shares import shares
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
@@ -111,15 +113,10 @@ def kind(recommendation: Recommendation) -> str:
 
 def spark(history: Sequence[tuple[int, float | None]], width: int) -> str:
     """The known past in at most `width` blocks, each the mean of its share, a gap a blank; empty below two values."""
-    count = min(width, len(history))
-    shares: list[float | None] = []
-    for bar in range(count):
-        part = history[bar * len(history) // count : (bar + 1) * len(history) // count]
-        known = [value for _, value in part if value is not None and math.isfinite(value)]
-        shares.append(sum(known) / len(known) if known else None)
-    values = [value for value in shares if value is not None]
+    found = shares(tuple(history), width, fmean)
+    values = [value for value in found if value is not None]
     if len(values) < 2:
         return ""
     low, high = min(values), max(values)
     scale = (len(_BLOCKS) - 1) / ((high - low) or 1)
-    return "".join(" " if value is None else _BLOCKS[int((value - low) * scale)] for value in shares)
+    return "".join(" " if value is None else _BLOCKS[int((value - low) * scale)] for value in found)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from controlplane.model.alerts import AlertState
 from controlplane.model.base import Condition
@@ -58,10 +59,15 @@ def per_minute(history: History) -> float | None:
     points = [(ms, value) for ms, value in history if ms >= begin and value is not None and value - value == 0]
     if len(points) < _FEWEST or points[0][0] == points[-1][0]:
         return None
-    middle = sum(ms for ms, _ in points) / len(points)
-    level = sum(value for _, value in points) / len(points)
-    spread = sum((ms - middle) ** 2 for ms, _ in points)
-    return sum((ms - middle) * (value - level) for ms, value in points) / spread * 60_000
+    # Points stand closer together once the alert is there; each counts for half the way to either neighbour.
+    halves = [(after - before) / 2 for before, after in pairwise(ms for ms, _ in points)]
+    weights = [before + after for before, after in pairwise([0, *halves, 0])]
+    weighed = [(weight, ms, value) for weight, (ms, value) in zip(weights, points, strict=True)]
+    whole = sum(weights)
+    middle = sum(weight * ms for weight, ms, _ in weighed) / whole
+    level = sum(weight * value for weight, _, value in weighed) / whole
+    spread = sum(weight * (ms - middle) ** 2 for weight, ms, _ in weighed)
+    return sum(weight * (ms - middle) * (value - level) for weight, ms, value in weighed) / spread * 60_000
 
 
 def _bound(threshold: str, facts: RuleFacts | None) -> float | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from itertools import dropwhile
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -273,6 +274,11 @@ def _value(item: Evidence) -> Text:
     return Text("missing" if missing else human(item.value, item.unit), theme.DOUBT if missing else theme.STRONG)
 
 
+def _trend(item: Evidence) -> History:
+    """The points that a recommendation has of an input; when they were isn't told, but they are equally far apart."""
+    return tuple(enumerate(dropwhile(lambda value: value is None, item.trend)))
+
+
 def evidence_table(found: Recommendation, now: datetime, histories: Histories = _NO_HISTORIES) -> RenderableType:
     """Signal, value now, limit and age of every input, its past where it is known, and the verdict under it."""
     items = found.proposal.evidence
@@ -288,7 +294,7 @@ def evidence_table(found: Recommendation, now: datetime, histories: Histories = 
         if item.labels:
             labels = " ".join(safe(value, 60) for _, value in sorted(item.labels.items()))
             name.append(f" {labels}", theme.QUIET)
-        if line := spark(histories.get(item.reference, ()), _SPARK):
+        if line := spark(histories.get(item.reference) or _trend(item), _SPARK):
             name.append(f"\n{line}", theme.CHART)
         if item.verdict:
             name.append(f"\n{safe(item.verdict, LINE)}", theme.QUIET)

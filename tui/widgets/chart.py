@@ -1,6 +1,5 @@
 """The history of a reading as a sparkline with its threshold."""
 
-from collections.abc import Sequence
 from datetime import timedelta
 
 from rich.color import Color
@@ -15,21 +14,12 @@ from textual.widgets import Sparkline
 from controlplane.model.time import human_duration
 from controlplane.model.units import is_state
 from tui import theme
+from tui.data import History as Past
 from tui.data import Row
+from tui.data.shares import shares
 from tui.text import brief, condition
 
 _EIGHTHS = 8
-
-
-def bars(values: Sequence[float | None], width: int, *, lowest: bool = False) -> list[float | None]:
-    """At most `width` bars, each the highest (or lowest) of its share of the values; None where all are missing."""
-    count = min(width, len(values))
-    result: list[float | None] = []
-    for bar in range(count):
-        share = values[bar * len(values) // count : (bar + 1) * len(values) // count]
-        known = [value for value in share if value is not None and value - value == 0]  # finite
-        result.append((min(known) if lowest else max(known)) if known else None)
-    return result
 
 
 class _Marked:
@@ -64,7 +54,7 @@ class History(Sparkline):
     """
 
     threshold: float | None = None
-    _values: Sequence[float | None] = ()
+    _history: Past = ()
     _lowest = False
 
     def show(self, row: Row) -> None:
@@ -72,15 +62,15 @@ class History(Sparkline):
         parsed = condition(row.alert.threshold)
         limit = None if parsed is None else parsed.threshold
         lowest = parsed is not None and parsed.operator.startswith("<")
-        values = [value for _, value in row.history]
-        self.set_class(sum(value is not None for value in values) >= 2, "-drawn")
-        if (values, limit, lowest) != (self._values, self.threshold, self._lowest):
-            self._values, self.threshold, self._lowest = values, limit, lowest
+        history = row.history
+        self.set_class(sum(value is not None for _, value in history) >= 2, "-drawn")
+        if (history, limit, lowest) != (self._history, self.threshold, self._lowest):
+            self._history, self.threshold, self._lowest = history, limit, lowest
             self.refresh()
 
     def render(self) -> WidgetResult:
         """The sparkline with one cell a bar, gaps and threshold."""
-        values = bars(self._values, self.size.width, lowest=self._lowest)
+        values = shares(self._history, self.size.width, min if self._lowest else max)
         known = [value for value in values if value is not None]
         if len(known) < 2:
             return Text()

@@ -10,6 +10,7 @@ from controlplane.model.rules import Severity
 from controlplane.model.units import is_state
 from tui import theme
 from tui.data import History
+from tui.data.shares import is_gap
 from tui.text import brief, condition, fit
 
 _LEFT = 10
@@ -121,6 +122,8 @@ def _runs(history: History) -> list[list[tuple[int, float]]]:
     for ms, value in history:
         if value is None or value - value != 0:
             runs.append([])
-        else:
-            runs[-1].append((ms, value))
+            continue
+        if runs[-1] and is_gap(runs[-1][-1][0], ms, history[-1][0]):
+            runs.append([])
+        runs[-1].append((ms, value))
     return [run if len(run) > 1 else run * 2 for run in runs if run]

@@ -24,6 +24,7 @@ _MANY = 2_000
 """From so many new events on, whole projections are read rather than rows."""
 _TICK = "tick_completed.v1"
 """A tick replaces the readings; nothing else does."""
+_ADVISING = frozenset({"recommendations", "unadvised"})
 _LONGEST_WAIT = timedelta(seconds=8)
 
 
@@ -60,6 +61,8 @@ class SnapshotReader:
         self._open: Callable[[], Log] | None = log if callable(log) else None
         self._last: Snapshot | None = None
         self._tables: dict[str, dict[str, Any]] = {}
+        self._changed: set[str] | None = None
+        """The alerts that changed since the last snapshot where nothing else of their rows did; None = any."""
         self._readings: Mapping[str, Measured] = {}
         self._names = Names()
         self._entries: deque[Entry] = deque(maxlen=SHOWN)
@@ -117,10 +120,12 @@ class SnapshotReader:
             audit=tuple(self._audit),
             position=position,
             before=last,
+            changed=self._changed,
         )
 
     def _read_all(self, log: Log, position: int) -> None:
         self._tables = {projection.name: log.rows(projection) for projection in _projections()}
+        self._changed = None
         self._readings = log.latest_readings()
         self._names = Names()
         self._names.learn(self._tables["alerts"].values())
@@ -135,6 +140,7 @@ class SnapshotReader:
         events = list(islice(log.read(after=after, until=position), _MANY + 1))
         if len(events) > _MANY:
             return False
+        changed: set[str] | None = set()
         for projection in _projections():
             keys = {key for event in events for key in projection.keys(event)}
             if not keys:
@@ -146,8 +152,12 @@ class SnapshotReader:
             self._tables[projection.name] = table
             if projection.name == "alerts":
                 self._names.learn(rows.values())
+                changed = None if changed is None else keys & table.keys()
+            elif projection.name in _ADVISING:
+                changed = None
         if any(event.type == _TICK for event in events):
-            self._readings = log.latest_readings()
+            self._readings, changed = log.latest_readings(), None
+        self._changed = changed
         self._entries.extend(self._told(event for event in events if event.type in TIMELINE))
         self._audit.extend(self._told(event for event in events if event.type in AUDIT))
         return True

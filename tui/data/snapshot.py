@@ -1,7 +1,8 @@
 """One immutable picture of everything at a position of the log, joined from the projections."""
 
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from operator import attrgetter
@@ -73,8 +74,12 @@ class Snapshot:
         audit: tuple[Entry, ...] = (),
         position: int = 0,
         before: "Snapshot | None" = None,
+        changed: Collection[str] | None = None,
     ) -> "Snapshot":
-        """Join the projections; rows that are equal to those of `before` are taken over."""
+        """Join the projections; rows that are equal to those of `before` are taken over.
+
+        `changed` are the alerts that alone may differ from `before`, with the same advice and readings; None = any.
+        """
         health = tuple(sorted((sources or {}).values(), key=lambda source: source.source))
         failing = {source.source: source.failed[""] for source in health if "" in source.failed}
         oldest = None if tick is None else tick.now - MISSED * tick_interval(tick)
@@ -82,19 +87,25 @@ class Snapshot:
         for recommendation in (recommendations or {}).values():
             found.setdefault(recommendation.alert, []).append(recommendation)
         known = before.by_id if before is not None else {}
-        rows = []
         readings, unadvised = readings or {}, unadvised or {}
         # Thousands of rows of which few changed, each second: what is the same is taken over unseen.
         same = before is not None and before.tick is tick and before.sources == health
-        for key, alert in sorted(alerts.items()):
+
+        def made(key: str, alert: Alert) -> Row:
             reading, row = readings.get(key), known.get(key)
             if same and row is not None and row.plain(alert, reading) and key not in found and key not in unadvised:
-                rows.append(row)
-                continue
+                return row
             chosen = tuple(sorted(found.get(key, ()), key=lambda r: (not r.open, -r.at.timestamp())))
             missing = unadvised.get(key)
             lack = () if missing is None else tuple(sorted(missing.errors.items()))
-            rows.append(Row.of(alert, reading, chosen, _doubt(alert, reading, failing, oldest), lack, row))
+            return Row.of(alert, reading, chosen, _doubt(alert, reading, failing, oldest), lack, row)
+
+        if same and before is not None and changed is not None and alerts.keys() == known.keys():
+            rows = list(before.rows)
+            for key in changed:
+                rows[bisect_left(rows, key, key=_ID)] = made(key, alerts[key])
+        else:
+            rows = [made(key, alert) for key, alert in sorted(alerts.items())]
         by_id = {row.id: row for row in rows}
         tally = Counter(map(_TALLY, rows))
         advice = _advice(recommendations or {}, unadvised, by_id, before)
@@ -120,7 +131,7 @@ class Snapshot:
         )
 
 
-_TALLY = attrgetter("tally")
+_TALLY, _ID = attrgetter("tally"), attrgetter("id")
 
 
 def _sums(pairs: Iterable[tuple[Severity, int]]) -> Counter[Severity]:

@@ -83,7 +83,7 @@ class RowList(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         self._wanted: dict[str, int] = {}
         self._columns: list[tuple[Column[R], int]] = []
         self._drawn: dict[int, object] = {}
-        self._lines: dict[int, Any] = {}
+        self._lines: dict[int, tuple[R, tuple[object, ...], tuple[Cells, bool, str]]] = {}
 
     # content
 

@@ -15,7 +15,7 @@ import aiohttp
 
 from tests.servers import require_binary
 
-_ESCAPE = re.compile(r"\x1b(?:\[[0-9;?<>=]*[a-zA-Z$]|\][^\x07\x1b]*(?:\x07|\x1b\\\\)|[=>78])")
+_ESCAPE = re.compile(r"\x1b(?:\[[0-9;?<>=]*[a-zA-Z$]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[=>78])")
 """What moves the cursor or colours."""
 
 
@@ -60,24 +60,25 @@ class Page:
         assert "exceptionDetails" not in told, told["exceptionDetails"]
         return told["result"].get("value")
 
-    async def until(self, script: str, what: str, seconds: float = 60.0) -> Any:
+    async def until(self, script: str, what: str, seconds: float = 25.0) -> Any:
         """Wait until an expression is true in the page; AssertionError with what was waited for."""
-        async with asyncio.timeout(seconds):
-            try:
+        found = None
+        try:
+            async with asyncio.timeout(seconds):
                 while not (found := await self.run(script)):
                     await asyncio.sleep(0.1)
-            except TimeoutError:
-                raise AssertionError(f"not within {seconds} s: {what}") from None
+        except TimeoutError:
+            raise AssertionError(f"not within {seconds} s: {what}") from None
         return found
 
-    async def shows(self, text: str, seconds: float = 60.0) -> None:
+    async def shows(self, text: str, seconds: float = 25.0) -> None:
         """Wait until a terminal in the page has been told to draw a text; AssertionError with what it drew."""
-        async with asyncio.timeout(seconds):
-            try:
+        try:
+            async with asyncio.timeout(seconds):
                 while text not in self._drawn:
                     await asyncio.sleep(0.05)
-            except TimeoutError:
-                raise AssertionError(f"{text!r} isn't among what was drawn: {self._drawn[-2000:]}") from None
+        except TimeoutError:
+            raise AssertionError(f"{text!r} isn't among what was drawn: {self._drawn[-2000:]}") from None
 
     async def press(self, text: str) -> None:
         """Type characters, each as a key; `\\r` is Enter."""

@@ -7,6 +7,8 @@ textual-serve has no authentication and takes any origin. So this listens on loo
 import asyncio
 import os
 import signal
+import threading
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -182,6 +184,17 @@ async def _serve(server: PageServer, port: int, tell: Callable[[str], None]) -> 
     finally:
         await server.close()
         await runner.cleanup()
+
+
+def follow(server: int) -> None:
+    """End this process, the one of a page, once the server that started it is gone."""
+
+    def watch() -> None:
+        while os.getppid() == server:
+            time.sleep(1)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, name="server", daemon=True).start()
 
 
 async def _close(socket: web.WebSocketResponse) -> None:

@@ -1,5 +1,6 @@
 """`controlplane tui`: the on-call terminal, of the present or of the past."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -27,6 +28,7 @@ _SQLITE = b"SQLite format 3\0"
 @click.option(
     "--port", type=click.IntRange(0, 65_535), help="With --serve: the port; 0 takes a free one [default: 8765]."
 )
+@click.option("--page-of", type=int, hidden=True, help="The server that this is a page of.")
 @config_option
 def tui(
     *,
@@ -36,6 +38,7 @@ def tui(
     backtest: Path | None,
     served: bool,
     port: int | None,
+    page_of: int | None,
     config: Path | None,
 ) -> None:
     """The on-call terminal. It reads the event store alone, so it never disturbs a tick."""
@@ -45,6 +48,10 @@ def tui(
         raise click.UsageError("--backtest needs no settings; leave --config out")
     if port is not None and not served:
         raise click.UsageError("--port belongs to --serve")
+    if page_of is not None:
+        from tui.serve import follow
+
+        follow(page_of)
     start = _seek(as_of)
     with ExitStack() as opened:
         if served:
@@ -180,7 +187,7 @@ def _serve(as_of: str | None, backtest: Path | None, config: Path | None, port: 
     from controlplane.cli.output import tell
     from tui.serve import DEFAULT_PORT, serve
 
-    command = [sys.executable, "-m", "controlplane", "tui", "--read-only"]
+    command = [sys.executable, "-m", "controlplane", "tui", "--read-only", f"--page-of={os.getpid()}"]
     for name, value in (("--as-of", as_of), ("--backtest", backtest), ("--config", config)):
         command += [] if value is None else [f"{name}={value}"]
     serve(command, DEFAULT_PORT if port is None else port, lambda said: tell(said, err=True))

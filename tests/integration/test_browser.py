@@ -42,11 +42,12 @@ async def test_the_terminal_in_a_browser(tmp_path: Path) -> None:
                 await opened.shows(NODE.title)
                 await opened.until(_DRAWN, "something drawn")
                 await opened.shows("READ-ONLY")
+                await opened.run("document.querySelector('.xterm-helper-textarea').focus()")
                 for key in "aA":
                     await opened.press(key)
                 await opened.shows("This terminal is read-only.")
                 await opened.press("2")
-                await opened.shows("Add consumers to billing")
+                await opened.shows("consumer group billing")
                 await opened.picture(tmp_path / "browser.png")
                 assert {re.match(r"(?:http|ws)://[^/]+", url)[0].partition("//")[2] for url in opened.requested} == {
                     found[0].split("/")[2]

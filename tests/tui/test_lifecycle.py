@@ -204,9 +204,12 @@ def five_thousand(now_offset: int = 0) -> Snapshot:
 class Fixed:
     """A reader whose snapshots come from the test."""
 
-    environment, answered_at, wait = "", NOW, timedelta(seconds=60)
+    environment, answered_at, wait, log = "", NOW, timedelta(seconds=60), None
 
     def poll(self, now) -> None:
+        return None
+
+    def known(self) -> None:
         return None
 
 

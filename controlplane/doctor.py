@@ -2,16 +2,17 @@
 
 import logging
 import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from filelock import FileLock, Timeout
 
 from controlplane import bootstrap
+from controlplane.findings import Finding as Finding
+from controlplane.findings import Findings, digest
 from controlplane.model.errors import ControlplaneError, InvalidInput
 from controlplane.model.routes import Tree
 from controlplane.model.rules import AlertRule, Severity
@@ -27,23 +28,6 @@ LEAST_SPACE = 1_000_000_000
 """Bytes that should be free where the stores are."""
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The outcome of one check."""
-
-    name: str
-    verdict: Literal["ok", "warn", "fail"]
-    message: str
-    remedy: str = ""
-
-    def as_dict(self) -> dict[str, str]:
-        """The finding as a document."""
-        return asdict(self)
-
-
-Findings = Iterator[Finding]
 
 
 def examine(config: Path | None, on_check: Callable[[str], None]) -> Findings:
@@ -69,6 +53,7 @@ def examine(config: Path | None, on_check: Callable[[str], None]) -> Findings:
     checks += [(source.name, partial(_source, source)) for source in settings.sources]
     checks += [
         ("channels", _channels),
+        ("digest", digest),
         ("heartbeats", _heartbeats),
         ("on call", _on_call),
         ("receive", _receive),

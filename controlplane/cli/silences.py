@@ -121,7 +121,7 @@ def list_(*, everything: bool, as_json: bool, config: Any) -> None:
             one.kind,
             ", ".join(str(matcher) for matcher in one.matchers),
             moment(one.starts_at),
-            moment(one.ends_at),
+            moment(one.ends_at) + (" (soon)" if one.warns_at <= now < one.ends_at and matching[one.id] else ""),
             str(matching[one.id]),
             one.author,
             one.reason,

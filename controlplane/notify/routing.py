@@ -60,19 +60,22 @@ DIGEST = {
 
 
 def told_digest(
-    tree: Tree, times: Mapping[str, Times], schemes: Mapping[str, str], at: datetime
+    tree: Tree, times: Mapping[str, Times], schemes: Mapping[str, str], at: datetime, *, always: bool = False
 ) -> tuple[list[str], str]:
-    """The channels that get the digest at an instant, or why none does: those that routes name, else all mail."""
+    """The channels that get the digest at an instant, or why none does: those that routes name, else all mail.
+
+    With `always` the times of routes don't matter.
+    """
     if not any(names_kind(route, DIGEST) for route, _, _ in tree.walk()):
         mail = [name for name, scheme in schemes.items() if scheme in MAIL]
         return mail, "" if mail else NOWHERE
     nodes = tree.of(DIGEST)
-    awake = [node for node in nodes if asleep(node, times, at) is None]
+    awake = [node for node in nodes if always or asleep(node, times, at) is None]
     wanted = {name for node in awake for name in node.channels}
     found = [name for name in schemes if name in wanted]
     if found or not nodes:
         return found, "" if found else NOWHERE
-    why = [reason for node in nodes if (reason := asleep(node, times, at)) is not None]
+    why = [reason for node in nodes if not always and (reason := asleep(node, times, at)) is not None]
     return [], why[0] if why else "its route names no channel"
 
 

@@ -61,7 +61,7 @@ def test_a_test_reaches_every_channel_and_says_that_it_is_one(run: Run, configur
         ("pager", "pagerduty", True),
     ]
     assert all(0 < one["seconds"] < 2 for one in done.json)
-    assert done.json[1]["reference"].startswith("1700000000.")
+    assert done.json[1]["reference"].startswith("C0123456789/1700000000.")
     for body in providers.slack:
         assert body["text"].startswith("TEST: the channel ")
         assert "ada asked for this test. Nothing is wrong" in json.dumps(body)

@@ -147,8 +147,8 @@ def test_a_process_that_died_is_started_anew_and_one_that_hangs_is_ended(monkeyp
 def test_the_process_that_draws_gets_no_secret_and_says_what_it_cannot_draw(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("SLACK_URL", "plantedSecret")
     artist = draw._Artist()
-    wrong = Chart.model_construct(alert="a", at_ms=(1,), values=(1.0,), threshold=None, below=False, unit=1)
-    with pytest.raises(draw.CannotDraw, match="ValidationError"):
+    wrong = Chart(alert="a", at_ms=(1, 2), values=(1.0,), threshold=None, unit="1")
+    with pytest.raises(draw.CannotDraw, match="ValueError"):
         artist.draw(wrong, "t", 60)
     process = artist._process
     assert process is not None

@@ -186,6 +186,7 @@ def scale_out(alert: str, **fields: Any) -> Recommendation:
                 unit="{message}",
                 at=NOW - timedelta(seconds=5),
                 limit="100,000",
+                trend=(None, None, *ramp(31_000, 412_000, 22)),
             ),
             Evidence(
                 signal="kafka.producer.rate",
@@ -193,6 +194,7 @@ def scale_out(alert: str, **fields: Any) -> Recommendation:
                 unit="{message}/s",
                 at=NOW - timedelta(seconds=5),
                 verdict="contradicts the broker's own count by 8 %",
+                trend=tuple(ramp(9_000, 13_900, 24, gaps=(7, 8))),
             ),
             Evidence(signal="kafka.partition.replicas", value=None, unit="1", at=NOW - timedelta(minutes=9)),
         ),

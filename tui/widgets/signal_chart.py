@@ -15,6 +15,8 @@ from tui.text import brief, condition, fit
 
 _LEFT = 10
 _DOTS = 300
+_EDGE = 0.06
+"""Share of the axis at its end that has no tick."""
 _TICKS = (
     timedelta(minutes=1),
     timedelta(minutes=2),
@@ -36,7 +38,9 @@ class _Clock(AxisFormatter):
         """Round times between the ends, at most so many."""
         seconds = next((t.total_seconds() for t in _TICKS if (max_ - min_) / t.total_seconds() <= max_ticks), 86_400.0)
         first = -(-min_ // seconds) * seconds
-        return [first + seconds * number for number in range(int((max_ - first) // seconds) + 1)]
+        # A label in the last cells would be cut.
+        last = max_ - _EDGE * (max_ - min_)
+        return [first + seconds * number for number in range(int((last - first) // seconds) + 1)]
 
     def get_labels_for_ticks(self, ticks: Sequence[float]) -> list[str]:
         """`19:05`."""

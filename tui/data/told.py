@@ -1,0 +1,28 @@
+"""The past of alerts as messages told it: what is left of it once the readings are gone."""
+
+from collections.abc import Collection
+
+from controlplane.model.alerts import Reading
+from controlplane.model.payloads import NotificationQueued
+from controlplane.model.time import from_ms
+from tui.data.log import Log
+
+_QUEUED = {NotificationQueued.model_fields["type"].default}
+_LOOKED_AT = 500
+"""So many of the newest messages are looked at."""
+
+
+def told_readings(log: Log, position: int, alerts: Collection[str]) -> dict[str, Reading]:
+    """The newest chart of each alert among the messages up to a position, as a reading of its last point.
+
+    Alerts without a chart in the last 500 messages are left out.
+    """
+    found: dict[str, Reading] = {}
+    for event in log.read(until=position, types=_QUEUED, newest_first=True, limit=_LOOKED_AT):
+        if not isinstance(event.payload, NotificationQueued):
+            continue
+        chart = event.payload.delivery.message.chart
+        if chart is not None and chart.at_ms and chart.alert in alerts and chart.alert not in found:
+            points = zip(chart.at_ms, chart.values, strict=True)
+            found[chart.alert] = Reading.of(chart.alert, from_ms(chart.at_ms[-1]), chart.values[-1], points)
+    return found

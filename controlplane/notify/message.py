@@ -107,9 +107,9 @@ def brief(item: Member) -> str:
 
 
 def note(message: Message) -> str:
-    """What else there is to say, as a sentence begins."""
+    """What else there is to say; of an incident as a sentence begins, others begin with a name."""
     said = printable(message.note, NOTE)
-    return said[:1].upper() + said[1:]
+    return said[:1].upper() + said[1:] if message.subject is Subject.ALERT else said
 
 
 def _circumstances(item: Member) -> list[str]:

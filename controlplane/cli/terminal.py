@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from controlplane.eventlog.log import EventLog
     from tui.data.seek import Seek
 
+_PAGE_OF = "CONTROLPLANE_PAGE_OF"
+"""Set for the process of a page in a browser: the id of the server that started it."""
 _SQLITE = b"SQLite format 3\0"
 
 
@@ -28,7 +30,6 @@ _SQLITE = b"SQLite format 3\0"
 @click.option(
     "--port", type=click.IntRange(0, 65_535), help="With --serve: the port; 0 takes a free one [default: 8765]."
 )
-@click.option("--page-of", type=int, hidden=True, help="The server that this is a page of.")
 @config_option
 def tui(
     *,
@@ -38,7 +39,6 @@ def tui(
     backtest: Path | None,
     served: bool,
     port: int | None,
-    page_of: int | None,
     config: Path | None,
 ) -> None:
     """The on-call terminal. It reads the event store alone, so it never disturbs a tick."""
@@ -48,10 +48,10 @@ def tui(
         raise click.UsageError("--backtest needs no settings; leave --config out")
     if port is not None and not served:
         raise click.UsageError("--port belongs to --serve")
-    if page_of is not None:
+    if (server := os.environ.get(_PAGE_OF, "")).isdigit():
         from tui.serve import follow
 
-        follow(page_of)
+        follow(int(server))
     start = _seek(as_of)
     with ExitStack() as opened:
         if served:
@@ -187,7 +187,8 @@ def _serve(as_of: str | None, backtest: Path | None, config: Path | None, port: 
     from controlplane.cli.output import tell
     from tui.serve import DEFAULT_PORT, serve
 
-    command = [sys.executable, "-m", "controlplane", "tui", "--read-only", f"--page-of={os.getpid()}"]
+    command = [sys.executable, "-m", "controlplane", "tui", "--read-only"]
     for name, value in (("--as-of", as_of), ("--backtest", backtest), ("--config", config)):
         command += [] if value is None else [f"{name}={value}"]
+    os.environ[_PAGE_OF] = str(os.getpid())
     serve(command, DEFAULT_PORT if port is None else port, lambda said: tell(said, err=True))

@@ -13,7 +13,9 @@ from controlplane.model.silences import Silence
 from controlplane.operator import Operator
 from tests.tui import sample
 from tests.tui.driving import Clock, ready, terminal, until
+from tests.tui.past import ends, short_past
 from tests.tui.sample import NOW
+from tui.data.seek import Seek
 from tui.screens.detail import DetailScreen
 from tui.theme import PALETTES
 
@@ -29,6 +31,8 @@ def alike(snap_compare: Callable[..., bool], monkeypatch: pytest.MonkeyPatch) ->
     def compare(app, size: tuple[int, int], *keys: str) -> bool:
         async def prepare(pilot) -> None:
             await ready(pilot)
+            if pilot.app.travelling:
+                await until(lambda: pilot.app.travels.moment, "the past")
             await pilot.press(*keys)
             await pilot.pause()
             if isinstance(pilot.app.screen, DetailScreen):
@@ -129,3 +133,10 @@ def test_a_source_fails(log: EventLog, alike) -> None:
 
 def test_stale(log: EventLog, alike) -> None:
     assert alike(terminal(log, clock=Clock(NOW + timedelta(minutes=2))), (80, 24))
+
+
+@sized(*SIZES)
+def test_the_past(empty_log: EventLog, alike, size: tuple[int, int]) -> None:
+    sample.append(empty_log, short_past())
+    position = ends(empty_log)[9]
+    assert alike(terminal(empty_log, start=Seek(position=position)), size)

@@ -164,7 +164,7 @@ def _evening() -> "Iterator[tuple[EventLog, Any, Seek]]":
     from controlplane.cli.demo import replaying
     from controlplane.rules.files import shipped_platforms
 
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    before = signal.signal(signal.SIGTERM, _ended)
     try:
         with TemporaryDirectory(prefix="controlplane-demo-") as name:
             settings = evening.settings(Path(name), shipped_platforms())
@@ -175,6 +175,10 @@ def _evening() -> "Iterator[tuple[EventLog, Any, Seek]]":
                 yield log, settings, _interesting(log)
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _ended(*_: object) -> None:
+    raise KeyboardInterrupt  # ends as Ctrl-C does, so that what is open is closed
 
 
 def _end() -> datetime:

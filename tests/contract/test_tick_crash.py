@@ -1,9 +1,10 @@
 """kill -9 at any moment of a tick: the stores open and verify, nothing is lost and nothing is there twice."""
 
+import multiprocessing
 import random
-import subprocess
-import sys
 import time
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from controlplane import bootstrap, demo
@@ -12,16 +13,27 @@ from tests.contract import ticker
 
 KILLS = 100
 LONGEST_SECONDS = 0.6
+# Each ticker is a process of its own, forked from one that has imported everything and run nothing.
+_SERVED = multiprocessing.get_context("forkserver")
+_SERVED.set_forkserver_preload(["tests.contract.ticker"])
 
 
-def _start(home: Path) -> "subprocess.Popen[str]":
+def _start(home: Path) -> tuple[BaseProcess, Connection]:
     home.mkdir(exist_ok=True)
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.contract.ticker", str(home)],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=Path(__file__).parents[2],
-    )
+    told, tell = _SERVED.Pipe(duplex=False)
+    process = _SERVED.Process(target=ticker.main, args=(home, tell))
+    process.start()
+    tell.close()
+    return process, told
+
+
+def _told(told: Connection, seconds: float) -> str | None:
+    """What the ticker says next; None where it ended without a word."""
+    assert told.poll(seconds), f"nothing within {seconds} s"
+    try:
+        return str(told.recv())
+    except EOFError:
+        return None
 
 
 def _outcome(home: Path) -> tuple[list[tuple[int, str, str]], dict[str, object]]:
@@ -54,24 +66,23 @@ def test_killed_ticks_end_where_undisturbed_ones_do(tmp_path: Path) -> None:
         rounds += 1
         homes.append(home)
         while killed < KILLS:
-            process = _start(home)
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n", f"it doesn't start after a kill (seed {seed})"
-            try:
-                # A tick takes a fraction of this; the moment is spread over all of its parts.
-                process.wait(timeout=chance.uniform(0, LONGEST_SECONDS))
-                break
-            except subprocess.TimeoutExpired:
+            process, told = _start(home)
+            assert _told(told, 60) == "ready", f"it doesn't start after a kill (seed {seed})"
+            # A tick takes a fraction of this; the moment is spread over all of its parts.
+            process.join(chance.uniform(0, LONGEST_SECONDS))
+            ended = process.exitcode is not None
+            if not ended:
                 process.kill()
+                process.join()
                 killed += 1
-            finally:
-                process.wait()
-                process.stdout.close()
+            told.close()
+            if ended:
+                break
     started = time.monotonic()
-    last = _start(homes[-1])
-    for process in (undisturbed, last):
-        out, _ = process.communicate(timeout=120)
-        assert out.endswith("done\n"), f"seed {seed}, after {time.monotonic() - started:.0f} s"
+    for process, told in (undisturbed, _start(homes[-1])):
+        said = [_told(told, 120), _told(told, 120)]
+        assert said == ["ready", "done"], f"seed {seed}, after {time.monotonic() - started:.0f} s"
+        process.join()
     expected = _outcome(whole)
     for home in homes:
         assert _outcome(home) == expected, f"seed {seed}"

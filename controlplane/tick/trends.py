@@ -12,6 +12,8 @@ from controlplane.model.recommendations import Evidence, Proposal
 POINTS = 24
 """Most points of a trend."""
 _FOLDS = ("sum", "max", "min", "mean")
+_OWN = {"sid", "slot", "ts", "value"}
+"""Columns beside those of the labels; a label of such a name has no trend."""
 _CLOSE = 1e-6
 _DIGITS = 6
 
@@ -25,28 +27,32 @@ def with_trends(proposal: Proposal, history: History, lookback: timedelta) -> Pr
     known: dict[tuple[str, tuple[str, ...]], pl.DataFrame] = {}
     evidence = []
     for one in proposal.evidence:
-        key = one.signal, tuple(sorted(one.labels))
-        if one.value is None or not math.isfinite(one.value) or one.trend:
+        if one.value is None or not math.isfinite(one.value) or _OWN & one.labels.keys():
             evidence.append(one)
             continue
+        key = one.signal, tuple(sorted(one.labels))
         if key not in known:
-            known[key] = history.series(one.signal, *key[1])
-        evidence.append(one.model_copy(update={"trend": _trend(one, history, known[key], lookback)}))
+            known[key] = _newest(history, *key, lookback)
+        evidence.append(one.model_copy(update={"trend": _trend(one, one.value, known[key])}))
     return proposal.model_copy(update={"evidence": tuple(evidence)})
 
 
-def _trend(one: Evidence, history: History, series: pl.DataFrame, lookback: timedelta) -> tuple[float | None, ...]:
-    """The newest value of each of 24 equal stretches, oldest first; empty where it isn't the evidence's own past."""
-    assert one.value is not None
-    mine = series.filter(*(pl.col(name) == value for name, value in one.labels.items()))
-    if mine.is_empty() or (not one.labels and len(mine) > 1):
-        return ()
+def _newest(history: History, signal: str, labels: tuple[str, ...], lookback: timedelta) -> pl.DataFrame:
+    """sid, labels, slot, ts and value of the samples of a signal; 24 slots of equal length lead up to now."""
+    series = history.series(signal, *labels)
     begin, span = history.at_ms - ms(lookback), ms(lookback)
-    rows = history.rows(mine["sid"], lookback).with_columns(((pl.col("ts") - begin - 1) * POINTS // span).alias("slot"))
-    last = rows.group_by("slot").agg(pl.col("ts").max())
+    slot = ((pl.col("ts") - begin - 1) * POINTS // span).alias("slot")
+    return history.rows(series["sid"], lookback).with_columns(slot).join(series, on="sid")
+
+
+def _trend(one: Evidence, value: float, rows: pl.DataFrame) -> tuple[float | None, ...]:
+    """The newest value in each slot, oldest first; empty where it isn't the evidence's own past."""
+    mine = rows.filter(*(pl.col(name) == label for name, label in one.labels.items()))
+    if mine.is_empty() or (not one.labels and mine["sid"].n_unique() > 1):
+        return ()
     whole = in_order(pl.col("value")).list
     folded = (
-        rows.join(last, on=["slot", "ts"], how="semi")
+        mine.filter(pl.col("ts") == pl.col("ts").max().over("slot"))
         .sort("slot", "sid")
         .group_by("slot", maintain_order=True)
         .agg(
@@ -59,7 +65,7 @@ def _trend(one: Evidence, history: History, series: pl.DataFrame, lookback: time
     if len(folded) < 2:
         return ()
     newest = folded.row(-1, named=True)
-    fold = next((name for name in _FOLDS if math.isclose(newest[name], one.value, rel_tol=_CLOSE)), None)
+    fold = next((name for name in _FOLDS if math.isclose(newest[name], value, rel_tol=_CLOSE)), None)
     if fold is None:
         return ()
     values = dict(folded.select("slot", fold).iter_rows())

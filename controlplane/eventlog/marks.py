@@ -21,7 +21,7 @@ _PAGE = 20_000
 
 
 class Mark(NamedTuple):
-    """An event without its payload; the time is text as `schema.to_text` writes it, so that text order is time order."""
+    """An event without its payload; its time as `schema.to_text` writes it, so that text order is time order."""
 
     position: int
     stream: str

@@ -68,4 +68,3 @@ def read_bounded(path: Path) -> bytes | None:
             return file.read(MAX_BYTES + 1)
     except OSError:
         return None
-

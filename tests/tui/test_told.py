@@ -1,5 +1,7 @@
 """What messages told of the past of alerts, as of a position of the log."""
 
+from datetime import timedelta
+
 from controlplane.eventlog.log import EventLog
 from controlplane.model.events import Draft
 from controlplane.model.notifications import Chart
@@ -8,6 +10,7 @@ from controlplane.model.time import to_ms
 from tests import drafts
 from tests.tui import sample
 from tests.tui.sample import NOW
+from tui.data import PastLog, SnapshotReader
 from tui.data.told import told_readings
 
 AT = to_ms(NOW)
@@ -32,3 +35,20 @@ def test_the_newest_chart_up_to_a_position_is_what_was_known(empty_log: EventLog
     assert newest["a"].history == ((AT, 1.0), (AT + 1000, None), (AT + 2000, 3.0))
     assert (newest["a"].value, to_ms(newest["a"].at), newest["b"].value) == (3.0, AT + 2000, 5.0)
     assert told_readings(empty_log, 0, {"a", "b"}) == {}
+
+
+def test_what_an_alert_shows_in_the_past_is_its_value_then_and_the_chart_that_was_told(empty_log: EventLog) -> None:
+    facts = sample.facts()
+    sample.append(empty_log, [sample.fired(facts, timedelta(0)), queued(facts.alert, 1.0, 2.0), sample.ticked(NOW)])
+    then = SnapshotReader(PastLog(empty_log, empty_log.head())).poll(NOW)
+    row = then.by_id[facts.alert]
+    assert (row.value, row.history, row.doubt) == (facts.value, ((AT, 1.0), (AT + 1000, 2.0)), "")
+    before = SnapshotReader(PastLog(empty_log, 1)).poll(NOW)
+    assert before.by_id[facts.alert].history == ()
+
+
+def test_the_chart_of_an_earlier_firing_is_not_shown(empty_log: EventLog) -> None:
+    facts = sample.facts(active_at=NOW + timedelta(minutes=5))
+    sample.append(empty_log, [queued(facts.alert, 1.0, 2.0), sample.fired(facts, timedelta(0)), sample.ticked(NOW)])
+    then = SnapshotReader(PastLog(empty_log, empty_log.head())).poll(NOW)
+    assert then.by_id[facts.alert].history == ()

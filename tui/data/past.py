@@ -7,10 +7,12 @@ from typing import Any
 from controlplane.model.errors import ControlplaneError
 from controlplane.model.events import Event
 from tui.data.log import Log, Measured
+from tui.data.told import told_readings
 
 
 class PastLog:
-    """A log that ends at `position`. Readings are kept for the present alone: a past alert has the value of its events.
+    """A log that ends at `position`. Readings are kept for the present alone: a past alert has the value of its events
+    and the chart of the last message about it.
 
     Each projection is folded once, when it is first asked for.
     """
@@ -67,8 +69,12 @@ class PastLog:
         )
 
     def latest_readings(self) -> Mapping[str, Measured]:
-        """None: readings aren't part of the log."""
-        return {}
+        """What messages told of the alerts of then, in their present episode: readings aren't part of the log."""
+        from controlplane.eventlog.projections import ALERTS
+
+        alerts = self.rows(ALERTS)
+        told = told_readings(self, self._position, alerts.keys())
+        return {name: one for name, one in told.items() if one.at >= alerts[name].active_at}
 
 
 def position_at(log: Log, at: datetime) -> int:

@@ -9,6 +9,7 @@ from controlplane.model.recommendations import Recommendation, Status
 from controlplane.model.rules import Severity
 from controlplane.model.silences import Silence
 from tui.data.log import History, Measured
+from tui.data.told import Told
 
 _RANK = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
 _CLOSED = 9
@@ -83,7 +84,7 @@ class Row:
     @property
     def value(self) -> float | None:
         """The newest known value, in the alert's unit."""
-        return self.alert.value if self.reading is None else self.reading.value
+        return self.alert.value if self.reading is None or isinstance(self.reading, Told) else self.reading.value
 
     @property
     def history(self) -> History:

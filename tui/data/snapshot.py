@@ -15,6 +15,7 @@ from controlplane.model.silences import Silence
 from controlplane.model.views import DeliveryRecord, RuleHealth, SourceHealth, Unadvised
 from tui.data.log import Measured
 from tui.data.rows import AdviceRow, Entry, Holding, Row
+from tui.data.told import Told
 
 POLL = timedelta(seconds=1)
 """How often the event store is asked for something new."""
@@ -165,6 +166,8 @@ def _doubt(alert: Alert, reading: Measured | None, failing: Mapping[str, str], o
         return f"source {alert.source} fails: {failing[alert.source]}"
     # A held or no-data alert has no fresh value by its nature; its state says so.
     measured = alert.state is not AlertState.NO_DATA and alert.held_for is None
+    if isinstance(reading, Told):
+        return ""
     if measured and reading is not None and oldest is not None and reading.at < oldest:
         return "its newest value is older than 3 ticks"
     return ""

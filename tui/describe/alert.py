@@ -9,6 +9,7 @@ from controlplane.model.alerts import Alert, AlertState
 from controlplane.model.time import human_duration
 from tui import theme
 from tui.data import Row
+from tui.data.told import Told
 from tui.describe.parts import LINE, ago, pairs, worded
 from tui.text import against, safe, stamp
 
@@ -47,7 +48,7 @@ def headline(row: Row, now: datetime, *, gone: bool = False) -> RenderableType:
     parts.append(worded(alert.summary))
     measured = Text(overflow="fold")
     measured.append(against(row.value, alert.threshold, alert.unit), theme.STRONG)
-    if row.reading is not None:
+    if row.reading is not None and not isinstance(row.reading, Told):
         measured.append(f" · read {ago(row.reading.at, now)}", theme.QUIET)
     rows: list[tuple[str, RenderableType]] = [("value", measured)]
     plain = alert.state is AlertState.FIRING and alert.held_for is None

@@ -42,7 +42,7 @@ def checked(keys: Mapping[str, str], screens: Bound) -> dict[str, str]:
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
             raise BadKeys(f"tui.keys: there is no binding {printable(name, 60)}; {hint}")
         if not all(part.strip() for part in wanted.split(",")):
-            raise BadKeys(f"tui.keys.{name}: an empty key; write one such as x, ctrl+k or n,down")
+            raise BadKeys(f"tui.keys.{name}: an empty key; write one such as x, ctrl+k or z,down")
     made = {name: ",".join(_key(part) for part in wanted.split(",")) for name, wanted in keys.items()}
     for screen in screens:
         taken: dict[str, str] = {}

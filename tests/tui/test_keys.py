@@ -45,11 +45,11 @@ def test_usable_keys(keys: dict[str, str], made: dict[str, str]) -> None:
 
 
 async def test_keys_of_the_settings_work_and_the_old_ones_do_not(log: EventLog) -> None:
-    app = terminal(log, keys={"act.acknowledge": "x", "move.down": "n", "view.2": "ctrl+r"})
+    app = terminal(log, keys={"act.acknowledge": "x", "move.down": "z", "view.2": "ctrl+r"})
     async with app.run_test(size=(100, 40)) as pilot:
         await ready(pilot)
         first = alerts(app).selected.alert.id
-        await pilot.press("n")
+        await pilot.press("z")
         assert alerts(app).selected.alert.id != first
         await pilot.press("a")
         assert not isinstance(app.screen, ConfirmDialog)

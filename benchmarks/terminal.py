@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from benchmarks.measure import Case, Seconds
 
@@ -69,18 +70,24 @@ class Screen:
         while self.process.poll() is None and time.perf_counter() - began < 30:
             self.pump(0.002)
         taken = time.perf_counter() - began
-        self.close()
         if self.process.returncode != 0:
             raise RuntimeError(f"it ended with {self.process.returncode}: {self.written[-400:]!r}")
         return taken
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def close(self) -> None:
-        """End it."""
+        """End it; nothing is done the second time."""
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-        with suppress(OSError):
+        if self._master >= 0:
             os.close(self._master)
+            self._master = -1
 
     @property
     def cpu(self) -> float:
@@ -156,10 +163,10 @@ def first_paint(started: Started) -> Seconds:
     """From the start of the program to the first screen, warm."""
     seconds = Seconds()
     for _ in range(6):
-        screen = started.screen()
-        seconds.append(screen.wait_for(b"bench"))
-        screen.wait_for(b"CRIT")
-        screen.quit()
+        with started.screen() as screen:
+            seconds.append(screen.wait_for(b"bench"))
+            screen.wait_for(b"CRIT")
+            screen.quit()
     return Seconds(seconds[1:])
 
 
@@ -167,22 +174,22 @@ def quitting(started: Started) -> Seconds:
     """From `q` to the end of the process."""
     seconds = Seconds()
     for _ in range(5):
-        screen = started.screen()
-        screen.wait_for(b"nearly full")
-        screen.watch(1)
-        seconds.append(screen.quit())
+        with started.screen() as screen:
+            screen.wait_for(b"nearly full")
+            screen.watch(1)
+            seconds.append(screen.quit())
     return seconds
 
 
 def waiting(started: Started) -> Seconds:
     """How long a key waits that is pressed at any moment, in equal shares of all moments."""
     file = started.folder / "turns.json"
-    screen = started.screen(sys.executable, "-m", "benchmarks.terminal_load", "probe", str(file), "tui")
-    screen.wait_for(b"nearly full")
-    screen.watch(WATCHED + _WARM_UP)
-    screen.must_not_hold("duckdb")
-    peak = screen.peak_bytes
-    screen.quit()
+    with started.screen(sys.executable, "-m", "benchmarks.terminal_load", "probe", str(file), "tui") as screen:
+        screen.wait_for(b"nearly full")
+        screen.watch(WATCHED + _WARM_UP)
+        screen.must_not_hold("duckdb")
+        peak = screen.peak_bytes
+        screen.quit()
     turns = [cpu for _, cpu in json.loads(file.read_text(encoding="ascii"))]
     seconds = Seconds(shares(turns[len(turns) // 6 :], WATCHED))
     seconds.peak_bytes = peak
@@ -205,15 +212,15 @@ def shares(turns: list[float], total: float) -> list[float]:
 
 def processor(started: Started) -> Seconds:
     """Processor seconds a second, of the whole process."""
-    screen = started.screen()
-    screen.wait_for(b"nearly full")
-    screen.watch(_WARM_UP)
-    before, began = screen.cpu, time.perf_counter()
-    screen.watch(WATCHED)
-    seconds = Seconds([(screen.cpu - before) / (time.perf_counter() - began)])
-    screen.must_not_hold("duckdb")
-    seconds.peak_bytes = screen.peak_bytes
-    screen.quit()
+    with started.screen() as screen:
+        screen.wait_for(b"nearly full")
+        screen.watch(_WARM_UP)
+        before, began = screen.cpu, time.perf_counter()
+        screen.watch(WATCHED)
+        seconds = Seconds([(screen.cpu - before) / (time.perf_counter() - began)])
+        screen.must_not_hold("duckdb")
+        seconds.peak_bytes = screen.peak_bytes
+        screen.quit()
     if seconds.peak_bytes > MOST_BYTES:
         raise RuntimeError(f"it took {seconds.peak_bytes / 1e6:,.0f} MB, more than {MOST_BYTES / 1e6:,.0f} MB")
     return seconds
@@ -269,6 +276,8 @@ class Rows:
                 seconds = Seconds()
                 lines = ("platform:alpha sev:crit disk", "host-0077", "-behind", "kafka", "")
                 for turn in range(5):
+                    rows.show(snapshot.rows, now)  # as a snapshot does; what was sorted is forgotten
+                    await pilot.pause()
                     began = time.perf_counter()
                     if self.filtered:
                         rows.set_filter(Filter.parse(lines[turn]))

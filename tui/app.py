@@ -3,6 +3,7 @@
 import gc
 import getpass
 import threading
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from functools import partial
@@ -43,6 +44,9 @@ SCREENS: tuple[type[SnapshotScreen], ...] = (
 )
 """The screens that a digit leads to, home first."""
 _JOIN = 0.3
+_PHASE = 0.6
+"""When in the second between two looks at the clock the store is polled, so that one picture tells of both."""
+_RECENT = 0.5
 
 
 class ControlplaneApp(TimeKeys, App[None], inherit_bindings=False):
@@ -118,11 +122,13 @@ class ControlplaneApp(TimeKeys, App[None], inherit_bindings=False):
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._poller: threading.Thread | None = None
+        self._began = self._told = 0.0
 
     # snapshots
 
     def on_mount(self) -> None:
         self.theme_changed_signal.subscribe(self, self._recoloured)
+        self._began = time.monotonic()
         self.set_interval(1, self._second)
         # A daemon of its own: a poll that hangs on its store must not hold up quitting.
         self._poller = threading.Thread(target=self._poll, name="poll", daemon=True)
@@ -141,7 +147,8 @@ class ControlplaneApp(TimeKeys, App[None], inherit_bindings=False):
             snapshot = self.reader.poll(self.clock())
             if snapshot is not None and not self._stop.is_set():
                 self.post_message(self.Arrived(snapshot))
-            self._wake.wait(self.reader.wait.total_seconds())
+            late = (time.monotonic() - self._began - _PHASE) % 1
+            self._wake.wait(self.reader.wait.total_seconds() - late)
 
     def on_controlplane_app_arrived(self, message: Arrived) -> None:
         """Show a new snapshot."""
@@ -152,9 +159,12 @@ class ControlplaneApp(TimeKeys, App[None], inherit_bindings=False):
         elif self.travels.moment is None:
             self.snapshot = self.live
         self.deliver(fresh=not self.travelling)
+        self._told = time.monotonic()
 
     def _second(self) -> None:
-        self.deliver(fresh=self.desk.second())
+        fresh = self.desk.second()
+        if fresh or time.monotonic() - self._told > _RECENT:  # else a snapshot has just told the time, too
+            self.deliver(fresh=fresh)
 
     def deliver(self, *, fresh: bool) -> None:
         """Hand the newest snapshot to the screen that is seen, also behind a dialog."""

@@ -36,9 +36,10 @@ def fit(text: str, width: int, *, right: bool = False) -> str:
 
 
 def short_age(duration: timedelta) -> str:
-    """An age for a column: `8s`, `4m12s`, `3d4h`, `120d`."""
+    """An age for a column: `8s`, `4m12s`, `47m`, `3d4h`, `120d`; seconds only below ten minutes."""
     text = human_duration(duration)
-    return text.replace(" ", "") if len(text) <= 7 else text.split(" ")[0]
+    first = text.split(" ")[0]
+    return first if len(text) > 7 or (first[-1] == "m" and len(first) > 2) else text.replace(" ", "")
 
 
 def stamp(instant: datetime, now: datetime) -> str:

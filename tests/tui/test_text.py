@@ -52,7 +52,18 @@ def test_fit(text: str, width: int, shown: str) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "shown"),
-    [(0, "0s"), (-5, "0s"), (59, "59s"), (252, "4m12s"), (3_600, "1h"), (86_399, "23h59m"), (10_400_000, "120d8h")],
+    [
+        (0, "0s"),
+        (-5, "0s"),
+        (59, "59s"),
+        (252, "4m12s"),
+        (599, "9m59s"),
+        (600, "10m"),
+        (3_599, "59m"),
+        (3_600, "1h"),
+        (86_399, "23h59m"),
+        (10_400_000, "120d8h"),
+    ],
 )
 def test_short_age(seconds: int, shown: str) -> None:
     assert short_age(timedelta(seconds=seconds)) == shown

@@ -58,13 +58,15 @@ def _plain(_: Row) -> Style:
 
 
 COLUMNS: tuple[Column[Row], ...] = (
-    Column("severity", "Sev", 4, 4, 0, lambda row, _: theme.SEVERITY_WORD[row.alert.severity], _severity),
-    Column("state", "St", 4, 4, 1, lambda row, _: state_word(row), _state),
+    Column("severity", "Sev", 4, 4, 0, lambda row, _: theme.SEVERITY_WORD[row.alert.severity], _severity, steady=True),
+    Column("state", "St", 4, 4, 1, lambda row, _: state_word(row), _state, steady=True),
     Column("age", "Age", 6, 6, 1, lambda row, now: short_age(now - row.since), right=True),
-    Column("platform", "Platform", 8, 12, 8, lambda row, _: safe(row.alert.platform, 40)),
-    Column("component", "Component", 9, 14, 5, lambda row, _: safe(row.alert.component, 40), _plain),
-    Column("where", "Where", 12, 26, 3, lambda row, _: where(row.alert.labels, row.alert.component), _plain),
-    Column("alert", "Alert", 22, 48, 0, lambda row, _: safe(row.alert.title, 120), _title, grows=True),
+    Column("platform", "Platform", 8, 12, 8, lambda row, _: safe(row.alert.platform, 40), steady=True),
+    Column("component", "Component", 9, 14, 5, lambda row, _: safe(row.alert.component, 40), _plain, steady=True),
+    Column(
+        "where", "Where", 12, 26, 3, lambda row, _: where(row.alert.labels, row.alert.component), _plain, steady=True
+    ),
+    Column("alert", "Alert", 22, 48, 0, lambda row, _: safe(row.alert.title, 120), _title, grows=True, steady=True),
     Column(
         "value",
         "Value",
@@ -73,9 +75,10 @@ COLUMNS: tuple[Column[Row], ...] = (
         2,
         lambda row, _: against(row.value, row.alert.threshold, row.alert.unit, short=True),
         _plain,
+        steady=True,
     ),
-    Column("cost", "Cost", 10, 14, 6, _cost, right=True),
-    Column("owner", "Own", 4, 12, 7, _owner, _plain),
+    Column("cost", "Cost", 10, 14, 6, _cost, right=True, steady=True),
+    Column("owner", "Own", 4, 12, 7, _owner, _plain, steady=True),
 )
 ALERTS = Table(
     COLUMNS,

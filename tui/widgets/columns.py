@@ -13,7 +13,9 @@ from tui import theme
 from tui.text import fit
 
 GAP = 1
-_SAMPLE = 80
+_SAMPLE = 40
+_KEPT = 500
+"""Lines; more than are seen at once."""
 
 
 class Listed(Protocol):
@@ -57,6 +59,8 @@ class Column(Generic[R]):
     right: bool = False
     grows: bool = False
     """Whether it takes what is left over."""
+    steady: bool = False
+    """Whether it says the same as long as the row is the same, however much time passes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,38 @@ def layout(columns: Sequence[Column[R]], width: int, wanted: Mapping[str, int]) 
     if growing := next((column.name for column in kept if column.grows), None):
         widths[growing] = max(1, widths[growing] + spare)
     return [(column, widths[column.name]) for column in kept]
+
+
+class Drawer(Generic[R]):
+    """Makes the cells of lines, and keeps them: as time passes what is steady is taken over."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[R, datetime, theme.Palette, Cells]] = {}
+
+    def clear(self) -> None:
+        """Forget all of them, as the columns are other ones."""
+        self._known.clear()
+
+    def cells(self, row: R, columns: Sequence[tuple[Column[R], int]], now: datetime) -> Cells:
+        """The cells of a row in columns of these widths; the same object as long as nothing about them changes."""
+        known = self._known.get(row.id)
+        if known is None or known[0] is not row or known[2] is not theme.CURRENT:
+            if len(self._known) >= _KEPT:
+                self._known.clear()
+            cells = tuple((_said(column, width, row, now), column.style(row)) for column, width in columns)
+        elif known[1] == now:
+            return known[3]
+        else:
+            cells = tuple(
+                before if column.steady else (_said(column, width, row, now), column.style(row))
+                for (column, width), before in zip(columns, known[3], strict=True)
+            )
+        self._known[row.id] = row, now, theme.CURRENT, cells
+        return cells
+
+
+def _said(column: Column[R], width: int, row: R, now: datetime) -> str:
+    return fit(column.cell(row, now), width, right=column.right)
 
 
 def drawn(cells: Cells, base: Style) -> list[Segment]:

@@ -24,12 +24,15 @@ class Lines(Widget):
         self._said: RenderableType = Text()
         self._lines: list[list[Segment]] = []
         self._width = 0
+        self._look: tuple[Style, int] | None = None
 
     def tell(self, said: RenderableType) -> None:
         """Show something else, or the same with other ages."""
-        self._said = said
+        before_said, self._said = self._said, said
         if not self._width:
             self.refresh(layout=True)
+            return
+        if isinstance(said, Text) and _alike(said, before_said):
             return
         before, self._lines = self._lines, self._render_at(self._width)
         if len(before) != len(self._lines):
@@ -54,9 +57,16 @@ class Lines(Widget):
         options = console.options.update(width=max(1, width), height=None, highlight=False)
         return console.render_lines(self._said, options, pad=True)
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Lines of the widget; every ancestor is asked for its colours once a picture rather than once a line."""
+        self._look = self.rich_style, self.size.width
+        lines = super().render_lines(crop)
+        self._look = None
+        return lines
+
     def render_line(self, y: int) -> Strip:
         """One line, with what is marked of it."""
-        width, base = self.size.width, self.rich_style
+        base, width = self._look or (self.rich_style, self.size.width)
         self._at(width)
         if y >= len(self._lines):
             return Strip.blank(width, base)
@@ -76,3 +86,8 @@ class Lines(Widget):
     def selection_updated(self, selection: Selection | None) -> None:  # noqa: ARG002
         """Draw what is marked now."""
         self.refresh()
+
+
+def _alike(said: Text, before: RenderableType) -> bool:
+    """Whether a text would be drawn as the one before."""
+    return isinstance(before, Text) and said == before and said.style == before.style

@@ -15,7 +15,7 @@ from textual.strip import Strip
 from tui import theme
 from tui.filter import Filter
 from tui.text import fit
-from tui.widgets.columns import GAP, Cells, Column, R, Table, drawn, layout, message, needs
+from tui.widgets.columns import GAP, Cells, Column, Drawer, R, Table, drawn, layout, message, needs
 
 _MARK = 2
 _BUSY, _FAILED = "…", "!"
@@ -83,7 +83,9 @@ class RowList(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         self._wanted: dict[str, int] = {}
         self._columns: list[tuple[Column[R], int]] = []
         self._drawn: dict[int, object] = {}
-        self._lines: dict[int, tuple[R, tuple[object, ...], tuple[Cells, bool, str]]] = {}
+        self._drawer: Drawer[R] = Drawer()
+        self._sorted: dict[str, list[R]] = {}
+        self._look: tuple[Style, int] | None = None
 
     # content
 
@@ -135,9 +137,9 @@ class RowList(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         self._known = {row.id: row for row in rows}
         self._marks = {name: None for name in self._marks if name in self._known}  # what is gone has no mark
         self._all, self._now, self._busy, self._failed = rows, now, busy, failed
-        wanted = needs(
-            self.table.columns, rows, now
-        )  # only grows, so that columns don't move to and fro with every value
+        self._sorted.clear()
+        # Only grows, so that columns don't move to and fro with every value.
+        wanted = needs(self.table.columns, rows, now)
         self._wanted = {name: max(size, self._wanted.get(name, 0)) for name, size in wanted.items()}
         self._arrange(before)
 
@@ -169,9 +171,10 @@ class RowList(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         return order
 
     def _arrange(self, before: R | None) -> None:
-        chosen = self.filter
-        found = chosen.among(self._all) if chosen.words else self._all
-        self._rows = sorted(found, key=self.table.orders[self.order])
+        found = self._sorted.get(self.order)
+        if found is None:  # kept from snapshot to snapshot, so that typing a filter sorts nothing
+            found = self._sorted[self.order] = sorted(self._all, key=self.table.orders[self.order])
+        self._rows = self.filter.among(found) if self.filter.words else found
         self._index = {row.id: index for index, row in enumerate(self._rows)}
         shift = 0
         if self.cursor_id is None and self._rows:
@@ -269,20 +272,18 @@ class RowList(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         if columns != self._columns:
             self._columns = columns
             self._drawn.clear()
-            self._lines.clear()
+            self._drawer.clear()
             self.refresh()
 
     def _refresh_changed(self) -> None:
         """Ask for the lines that differ from what was drawn."""
-        if len(self._lines) > 2 * self.size.height:
-            self._lines.clear()
         if not self._rows:
             self.refresh()
             return
-        top = self.scroll_offset.y
-        for y in range(1, self.size.height):
-            if self._drawn.get(y) != self._line(top + y - 1):
-                self.refresh(Region(0, y, self.width, 1))
+        top, width = self.scroll_offset.y, self.width
+        changed = [y for y in range(1, self.size.height) if self._drawn.get(y) != self._line(top + y - 1)]
+        if changed:
+            self.refresh(*(Region(0, y, width, 1) for y in changed))
 
     def _line(self, index: int) -> tuple[Cells, bool, str] | None:
         if index >= len(self._rows) or self._now is None:
@@ -290,18 +291,18 @@ class RowList(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         row, now = self._rows[index], self._now
         mark = _BUSY if row.id in self._busy else _FAILED if row.id in self._failed else " "
         here, marked = row.id == self.cursor_id, row.id in self._marks
-        seen = (now, theme.CURRENT, here, _SIGNS[here, marked] + mark)
-        known = self._lines.get(index)  # asked for once to compare, and once to draw
-        if known is not None and known[0] is row and known[1] == seen:
-            return known[2]
-        cells = [(fit(c.cell(row, now), width, right=c.right), c.style(row)) for c, width in self._columns]
-        line = tuple(cells), here, seen[3]
-        self._lines[index] = (row, seen, line)
-        return line
+        return self._drawer.cells(row, self._columns, now), here, _SIGNS[here, marked] + mark
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Lines of the widget; every ancestor is asked for its colours once a picture rather than once a line."""
+        self._look = self.rich_style, self.width
+        lines = super().render_lines(crop)
+        self._look = None
+        return lines
 
     def render_line(self, y: int) -> Strip:
         """One line of the widget: the header, a row, or a word about why there is none."""
-        width, base = self.width, self.rich_style
+        base, width = self._look or (self.rich_style, self.width)
         if y == 0:
             return self._header(width)
         if not self._rows:

@@ -74,7 +74,6 @@ def decide(answer: Answer, known: Known, now: datetime) -> Decided:
     same = [one for one in known.answers if one.provider == answer.provider]
     if any(one.event == answer.event for one in same):
         return Decided("This was taken in already.")
-    at = min(answer.at, now)
     if any(one.answered_at > answer.at for one in same):
         return Decided("Something newer was said about this page already.")
     if answer.what in {"acknowledged", "resolved"} and not answer.person:

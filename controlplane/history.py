@@ -1,9 +1,9 @@
 """What a sizing or failover method starts from: its alert, and one signal's samples before an instant as columns."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import polars as pl
 
@@ -19,6 +19,7 @@ FRESH = timedelta(minutes=5)
 """A sample that is older says nothing about now (Prometheus' staleness)."""
 _IMPLAUSIBLE = 1e21
 
+T = TypeVar("T")
 Fold = Literal["sum", "max", "min", "mean"]
 
 
@@ -33,6 +34,8 @@ class History:
     """What was executed on the platform within the last day, and what is approved; oldest decision first."""
     firing: tuple[Alert, ...] = ()
     """What else fires on the platform, or is without data."""
+    found: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+    """What was found out about the samples; histories of the same samples and instant may share it."""
 
     @property
     def at_ms(self) -> int:
@@ -64,33 +67,35 @@ class History:
         hides the other sources'.
         """
         names = list(dict.fromkeys((*labels, *(where or {}))))
-        series = self._series(signal)
-        decoded = (
-            pl.col("labels").str.json_decode(pl.Struct(dict.fromkeys(names, pl.String)))
-            if names
-            else pl.struct(pl.lit(None).alias("_"))
-        )
-        keyed = series.with_columns(decoded.alias("label"))
-        keyed = keyed.select(
-            "sid", *(pl.col("label").struct.field(name).fill_null("").alias(name) for name in names)
-        ).filter(*(pl.col(name) == value for name, value in (where or {}).items()))
-        value = pl.col("value")
-        whole = in_order(value).list
-        folded = {"sum": whole.sum(), "max": value.max(), "min": value.min(), "mean": whole.mean()}[fold]
-        return (
-            self._rows(within)
-            .filter(value.is_finite(), value.abs() < _IMPLAUSIBLE)
-            .join(keyed, on="sid", maintain_order="left")
-            .group_by(*labels, "ts", maintain_order=True)
-            .agg(folded)
-            .sort(*labels, "ts")
-        )
+        keyed = self.series(signal, *names).filter(*(pl.col(name) == value for name, value in (where or {}).items()))
+
+        def make() -> pl.DataFrame:
+            value = pl.col("value")
+            whole = in_order(value).list
+            folded = {"sum": whole.sum(), "max": value.max(), "min": value.min(), "mean": whole.mean()}[fold]
+            rows = self._usable(signal, within)
+            if where:
+                rows = rows.filter(pl.col("sid").is_in(keyed["sid"].implode()))
+            return (
+                rows.join(keyed, on="sid", maintain_order="left")
+                .group_by(*labels, "ts", maintain_order=True)
+                .agg(folded)
+                .sort(*labels, "ts")
+            )
+
+        return make() if where else self.once(("of", signal, labels, fold, within), make)
 
     def series(self, signal: str, *labels: str) -> pl.DataFrame:
         """sid and one column a label (`""` = absent) of each series of a signal, chosen as in `of`."""
-        decoded = pl.col("labels").str.json_decode(pl.Struct(dict.fromkeys(labels, pl.String))).alias("label")
-        named = [pl.col("label").struct.field(name).fill_null("").alias(name) for name in labels]
-        return self._series(signal).with_columns(decoded).select("sid", *named)
+
+        def make() -> pl.DataFrame:
+            if not labels:
+                return self._series(signal).select("sid")
+            decoded = pl.col("labels").str.json_decode(pl.Struct(dict.fromkeys(labels, pl.String))).alias("label")
+            named = [pl.col("label").struct.field(name).fill_null("").alias(name) for name in labels]
+            return self._series(signal).with_columns(decoded).select("sid", *named)
+
+        return self.once(("series", signal, labels), make)
 
     def rows(self, sids: pl.Series, within: timedelta | None = None) -> pl.DataFrame:
         """sid, ts and value of series: the samples that `of` takes, unfolded and in no order."""
@@ -118,9 +123,13 @@ class History:
 
     def reference(self, *signals: str, within: timedelta | None = None) -> str:
         """What names exactly these samples, those younger than `within`: the beginning of their sha256."""
-        series = pl.concat([self._series(signal) for signal in signals])
-        rows = self._rows(within).join(series, on="sid", how="semi")
-        return "samples " + digest(Samples(series, rows, self.samples.coverage.clear()))[:16]
+
+        def make() -> str:
+            series = pl.concat([self._series(signal) for signal in signals])
+            rows = self._rows(within).join(series, on="sid", how="semi")
+            return "samples " + digest(Samples(series, rows, self.samples.coverage.clear()))[:16]
+
+        return self.once(("reference", signals, within), make)
 
     def told(self, verdict: str = "the alert's condition is met") -> Evidence:
         """The alert itself as evidence."""
@@ -146,7 +155,28 @@ class History:
         begin = [] if within is None else [pl.col("ts") > self.at_ms - ms(within)]
         return self.samples.samples.filter(pl.col("ts") <= self.at_ms, *begin)
 
+    def _usable(self, signal: str, within: timedelta | None) -> pl.DataFrame:
+        """The samples of a signal's series that are a plausible number."""
+
+        def make() -> pl.DataFrame:
+            value = pl.col("value")
+            rows = self._rows(within).filter(value.is_finite(), value.abs() < _IMPLAUSIBLE)
+            return rows.join(self._series(signal), on="sid", how="semi", maintain_order="left")
+
+        return self.once(("usable", signal, within), make)
+
+    def once(self, key: tuple[object, ...], make: Callable[[], T]) -> T:
+        """What `make` gives, which follows from the samples, the instant and `key` alone; it is kept."""
+        key = (self.alert.platform, self.alert.source, *key)
+        if key not in self.found:
+            self.found[key] = make()
+        made: T = self.found[key]
+        return made
+
     def _series(self, signal: str) -> pl.DataFrame:
+        return self.once(("chosen", signal), lambda: self._chosen(signal))
+
+    def _chosen(self, signal: str) -> pl.DataFrame:
         series = self.samples.series.filter(
             pl.col("signal") == signal, pl.col("platform").is_in([self.alert.platform, ""])
         )

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 import polars as pl
@@ -46,6 +47,7 @@ REMEMBERED = timedelta(days=1)
 
 Read = Callable[[str, Collection[str], timedelta], Samples]
 """(platform, signals, lookback) → their samples of the window and of that time before it."""
+_Reads = tuple[str, tuple[str, ...], timedelta]
 
 
 class Adviser:
@@ -68,14 +70,28 @@ class Adviser:
         self._read = history
         self._known = known
         self._alerts = alerts
-        self._histories: dict[tuple[str, tuple[str, ...], timedelta], Samples] = {}
+        self._histories: dict[_Reads, Samples] = {}
+        self._at: datetime | None = None
+        self._cut: dict[_Reads, tuple[Samples, dict[Any, Any]]] = {}
+        self._others: dict[str, tuple[Alert, ...]] = {}
+        self._names: dict[str, frozenset[str]] = {}
 
-    def _samples(self, platform: str, signals: tuple[str, ...], lookback: timedelta) -> Samples:
+    def _samples(self, reads: _Reads, at: datetime) -> tuple[Samples, dict[Any, Any]]:
+        """The samples of the lookback before a step, with what was found out about them: the same for every alert."""
         # Most windows need no advice: read the history only for those that do.
-        key = (platform, signals, lookback)
-        if key not in self._histories:
-            self._histories[key] = self._read(*key)
-        return self._histories[key]
+        if reads not in self._histories:
+            self._histories[reads] = self._read(*reads)
+        if reads not in self._cut:
+            known, since = self._histories[reads], to_ms(at - reads[2])
+            # The same stretch and series whether this step is evaluated alone or in a long window.
+            rows = known.samples.filter(pl.col("ts") > since, pl.col("ts") <= to_ms(at))
+            series = known.series.filter(pl.col("sid").is_in(rows["sid"].unique().implode()))
+            self._cut[reads] = Samples(series, rows, known.coverage), {}
+        return self._cut[reads]
+
+    def _begin(self, at: datetime) -> None:
+        if at != self._at:
+            self._at, self._cut, self._others = at, {}, {}
 
     def propose(self, facts: AlertFacts, at: datetime, cause: UUID | None = None) -> list[Draft]:
         """What to do about an alert that fires: one recommendation a rule, or why there is none.
@@ -85,18 +101,24 @@ class Adviser:
         return [
             self._first(placed, facts, at, cause)
             for placed in self._policy.advisers.get(facts.rule, ())
-            if self._about(placed, facts) and not self._answered(placed.id, facts)
+            if self._about(placed, facts.labels) and not self._answered(placed.id, facts)
         ]
 
-    def _about(self, placed: Placed, facts: AlertFacts) -> bool:
+    def rules(self, rule: str, labels: Mapping[str, str]) -> list[str]:
+        """Ids of the rules that answer an alert of a rule with these labels."""
+        return [placed.id for placed in self._policy.advisers.get(rule, ()) if self._about(placed, labels)]
+
+    def _about(self, placed: Placed, labels: Mapping[str, str]) -> bool:
         """Whether the alert is one that the rule has an answer for."""
         if not isinstance(placed.rule, ScalingRule | FailoverRule):
             return True
-        where, of, labels = placed.rule.where, placed.rule.of, facts.labels
+        where, of = placed.rule.where, placed.rule.of
         if any(labels.get(name) != value for name, value in where.items()):
             return False
-        names = set(labels.values())
-        return not of or any(resource.id in names for resource in self._inventory.of(placed.platform, **of))
+        if of and placed.id not in self._names:
+            found = self._inventory.of(placed.platform, **of)
+            self._names[placed.id] = frozenset(resource.id for resource in found)
+        return not of or not self._names[placed.id].isdisjoint(labels.values())
 
     def _answered(self, rule: str, facts: AlertFacts) -> bool:
         return any(
@@ -129,7 +151,7 @@ class Adviser:
             gone = "the rule that made it was removed"
             return [draft(RecommendationWithdrawn(recommendation=recommendation.id, reason=gone))]
         try:
-            proposal = self._advise(placed, facts, at)
+            proposal, trended = self._advise(placed, facts, at)
         except AdviceRefused as refused:
             return [draft(RecommendationWithdrawn(recommendation=recommendation.id, reason=str(refused)))]
         except AdviceError:
@@ -147,7 +169,7 @@ class Adviser:
             "decided_by": None,
             "decided_at": None,
             "reason": None,
-            "proposal": proposal,
+            "proposal": trended(),
             "at": at,
             "expires_at": expires,
         }
@@ -157,7 +179,7 @@ class Adviser:
     def _first(self, placed: Placed, facts: AlertFacts, at: datetime, cause: UUID | None) -> Draft:
         name = short_hash("recommendation", placed.id, facts.alert, str(to_ms(at)))
         try:
-            proposal = self._advise(placed, facts, at)
+            _, trended = self._advise(placed, facts, at)
         except AdviceError as error:
             payload: EventPayload = AdviceFailed(rule=placed.id, alert=facts.alert, error=str(error))
         else:
@@ -169,29 +191,27 @@ class Adviser:
                     platform=placed.platform,
                     alert=facts.alert,
                     status=Status.PROPOSED,
-                    proposal=proposal,
+                    proposal=trended(),
                     at=at,
                     expires_at=at + _validity(placed),
                 )
             )
         return _draft(name, at, payload, cause=cause)
 
-    def _advise(self, placed: Placed, facts: AlertFacts, at: datetime) -> Proposal:
+    def _advise(self, placed: Placed, facts: AlertFacts, at: datetime) -> tuple[Proposal, Callable[[], Proposal]]:
+        """The proposal, and what makes it with its trends: most reviews change nothing and need none."""
         # Without a price book the advice stands, and its costs are unknown.
         book = self._policy.prices.get(placed.platform, PriceBook())
         assert isinstance(placed.rule, ScalingRule | FailoverRule)
         parameters = placed.rule.parameters
-        since = to_ms(at - parameters.lookback)
+        self._begin(at)
         try:
-            known = self._samples(placed.platform, tuple(parameters.reads()), parameters.lookback)
-            # The same stretch and series whether this step is evaluated alone or in a long window.
-            rows = known.samples.filter(pl.col("ts") > since, pl.col("ts") <= to_ms(at))
-            series = known.series.filter(pl.col("sid").is_in(rows["sid"].unique().implode()))
+            reads = placed.platform, tuple(parameters.reads()), parameters.lookback
+            samples, found = self._samples(reads, at)
             decided = self._decided(placed.platform, at)
             firing = self._firing(placed.platform, facts.alert)
-            history = History(facts, Samples(series, rows, known.coverage), at, decided, firing)
+            history = History(facts, samples, at, decided, firing, found)
             proposal = METHODS[type(parameters)](history, parameters, self._inventory, book)
-            proposal = with_trends(proposal, history, parameters.lookback)
         except AdviceError:
             raise
         except Exception as error:
@@ -199,19 +219,29 @@ class Adviser:
             _log.exception("advice of rule %s failed", placed.id)
             raise AdviceError(f"a defect of the control plane: {type(error).__name__}: {error}") from error
         cost = breached(proposal.cost, facts.rule, book)
-        return proposal.model_copy(update={"cost": cost, "why": proposal.why + _tried(placed.id, facts.alert, decided)})
+        why = proposal.why + _tried(placed.id, facts.alert, decided)
+        proposal = proposal.model_copy(update={"cost": cost, "why": why})
+        return proposal, partial(_trended, proposal, history, parameters.lookback)
 
     def _decided(self, platform: str, at: datetime) -> tuple[Recommendation, ...]:
         found = [one for one in self._known.values() if one.platform == platform and remembered(one, at)]
         return tuple(sorted(found, key=lambda one: (one.decided_at, one.id)))
 
     def _firing(self, platform: str, alert: str) -> tuple[Alert, ...]:
-        found = [
-            one
-            for one in self._alerts.values()
-            if one.platform == platform and one.id != alert and one.state is not AlertState.PENDING
-        ]
-        return tuple(sorted(found, key=lambda one: one.id))
+        if platform not in self._others:
+            found = [
+                one for one in self._alerts.values() if one.platform == platform and one.state is not AlertState.PENDING
+            ]
+            self._others[platform] = tuple(sorted(found, key=lambda one: one.id))
+        return tuple(one for one in self._others[platform] if one.id != alert)
+
+
+def _trended(proposal: Proposal, history: History, lookback: timedelta) -> Proposal:
+    try:
+        return with_trends(proposal, history, lookback)
+    except Exception:  # noqa: BLE001 - a defect in a picture must never cost the advice
+        _log.exception("trends of %s failed", proposal.title)
+        return proposal
 
 
 def _tried(rule: str, alert: str, decided: Iterable[Recommendation]) -> str:

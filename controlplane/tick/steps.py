@@ -1,7 +1,7 @@
 """Walk the steps of a window: what alerts do leads to recommendations and both lead to notifications."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
@@ -18,13 +18,12 @@ from controlplane.eventlog.projections import (
     UNADVISED,
     Projection,
 )
-from controlplane.model.alerts import Alert, AlertState
+from controlplane.model.alerts import Alert
 from controlplane.model.events import Draft, Event
 from controlplane.model.notifications import Incident
 from controlplane.model.oncall import OnCall, Pause
 from controlplane.model.payloads import (
     AdviceFailed,
-    AlertFired,
     AlertNoData,
     AlertResolved,
     RecommendationProposed,
@@ -44,6 +43,7 @@ from controlplane.notify.ending import ending, warn
 from controlplane.tick import advise
 from controlplane.tick.advise import Adviser
 from controlplane.tick.alerts import facts_of
+from controlplane.tick.asking import Asking
 from controlplane.tick.conflicts import contender, prevails
 
 T = TypeVar("T", bound=BaseModel)
@@ -122,19 +122,21 @@ def walk(
         by_step.setdefault(to_ms(draft.occurred_at), []).append(draft)
     made: list[Draft] = []
     wanted = asked(rules.tree)
+    asking = Asking(adviser, board.alerts, board.recommendations, board.unadvised)
     for ts in sorted(by_step.keys() | set(steps)):
         at = from_ms(ts)
         here = by_step.get(ts, [])
         for draft in here:
             board.apply(draft)
-        advice = _review(board, here, ts, adviser)
+        advice = _review(board, here, ts, adviser, asking)
         for draft in advice:
             board.apply(draft)
-        for draft in _propose(board, here, at, adviser):
-            settled = _settled(board, draft)
-            for one in settled:
-                board.apply(one)
-            advice += settled
+        for facts, cause in asking.turn(here, at):
+            for draft in adviser.propose(facts, at, cause):
+                settled = _settled(board, draft)
+                for one in settled:
+                    board.apply(one)
+                advice += settled
         told: list[Draft] = []
         if here or notify_due(board.incidents, at, rules.tree, board.alerts):
             told = notify(
@@ -173,18 +175,6 @@ def _also(
     return made
 
 
-def _propose(board: Board, here: Sequence[Draft], at: datetime, adviser: Adviser) -> Iterator[Draft]:
-    """Advice on what fires now, and again, every five minutes, on what still fires without any."""
-    began = {draft.payload.facts.alert: draft for draft in here if isinstance(draft.payload, AlertFired)}
-    for draft in began.values():
-        assert isinstance(draft.payload, AlertFired)
-        yield from adviser.propose(draft.payload.facts, at, draft.id)
-    if advise.full(at):
-        for alert in list(board.alerts.values()):
-            if alert.state is AlertState.FIRING and alert.id not in began:
-                yield from adviser.propose(facts_of(alert), at)
-
-
 def _settled(board: Board, draft: Draft) -> list[Draft]:
     """A proposal without a contradiction among what is open: it, the one that it replaces, or why it isn't made."""
     if isinstance(draft.payload, AdviceFailed):
@@ -214,15 +204,15 @@ def _told(board: Board, failed: AdviceFailed) -> bool:
     return before is not None and _VARYING.sub("", before) == _VARYING.sub("", failed.error)
 
 
-def _review(board: Board, here: Sequence[Draft], ts: int, adviser: Adviser) -> list[Draft]:
+def _review(board: Board, here: Sequence[Draft], ts: int, adviser: Adviser, asking: Asking) -> list[Draft]:
     at = from_ms(ts)
     ended = {draft.payload.facts.alert for draft in here if isinstance(draft.payload, AlertResolved | AlertNoData)}
     made: list[Draft] = []
     for recommendation in list(board.recommendations.values()):
         if recommendation.watched and recommendation.alert in ended:
             made += adviser.review(recommendation, None, at)
-    for recommendation in advise.due(board.recommendations.values(), at):
-        if recommendation.alert not in ended:
-            alert = board.alerts.get(recommendation.alert)
-            made += adviser.review(recommendation, facts_of(alert) if alert else None, at)
+    due = [one for one in advise.due(board.recommendations.values(), at) if one.alert not in ended]
+    for recommendation in asking.reviews(due, at):
+        alert = board.alerts.get(recommendation.alert)
+        made += adviser.review(recommendation, facts_of(alert) if alert else None, at)
     return made

@@ -2,6 +2,7 @@
 
 import math
 from datetime import timedelta
+from functools import partial
 
 import polars as pl
 
@@ -24,16 +25,14 @@ def with_trends(proposal: Proposal, history: History, lookback: timedelta) -> Pr
     What a method worked out (a rate, a forecast, a share of several signals) has no trend: another number's past
     would be taken for its own.
     """
-    known: dict[tuple[str, tuple[str, ...]], pl.DataFrame] = {}
     evidence = []
     for one in proposal.evidence:
         if one.value is None or not math.isfinite(one.value) or _OWN & one.labels.keys():
             evidence.append(one)
             continue
-        key = one.signal, tuple(sorted(one.labels))
-        if key not in known:
-            known[key] = _newest(history, *key, lookback)
-        evidence.append(one.model_copy(update={"trend": _trend(one, one.value, known[key])}))
+        signal, labels = one.signal, tuple(sorted(one.labels))
+        rows = history.once(("trend", signal, labels, lookback), partial(_newest, history, signal, labels, lookback))
+        evidence.append(one.model_copy(update={"trend": _trend(one, one.value, rows)}))
     return proposal.model_copy(update={"evidence": tuple(evidence)})
 
 

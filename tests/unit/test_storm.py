@@ -32,6 +32,9 @@ BYTES = 100_000
 class NoAdvice:
     """An adviser that knows nothing."""
 
+    def rules(self, *_: Any) -> list[str]:
+        return []
+
     def propose(self, *_: Any) -> list[Draft]:
         return []
 

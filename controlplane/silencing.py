@@ -11,6 +11,7 @@ from controlplane.model.base import LABEL
 from controlplane.model.labels import short_hash
 from controlplane.model.matchers import LONGEST, Matcher, all_match
 from controlplane.model.resources import Inventory
+from controlplane.model.silences import Silence
 from controlplane.model.views import KnownResource
 from controlplane.notify.incident import badness
 from controlplane.notify.labels import Places, labels_of
@@ -46,6 +47,12 @@ class Firing:
 def firing(log: Rows) -> Firing:
     """What fires now by the projections of a log."""
     return Firing.of(log.rows(ALERTS).values(), log.rows(RESOURCES).values())
+
+
+def ending_soon(silences: Iterable[Silence], firing: Firing, at: datetime) -> dict[str, int]:
+    """Silences that end soon though they still match alerts that fire: id → how many."""
+    near = [one for one in silences if one.ends_soon(at)]
+    return {one.id: number for one in near if (number := len(firing.matching(one.matchers)))}
 
 
 def named(matchers: Sequence[Matcher], author: str, at: datetime, after: str = "") -> str:

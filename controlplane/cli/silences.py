@@ -102,13 +102,14 @@ def add(
 def list_(*, everything: bool, as_json: bool, config: Any) -> None:
     """Silences that hold or will hold, those that end first coming first."""
     from controlplane.eventlog.projections import SILENCES
-    from controlplane.silencing import firing
+    from controlplane.silencing import ending_soon, firing
 
     now = datetime.now(UTC)
     with event_log(config) as (log, _):
         found = [one for one in log.rows(SILENCES).values() if everything or one.ends_at > now]
         alerts = firing(log)
         matching = {one.id: len(alerts.matching(one.matchers)) for one in found}
+        soon = ending_soon(found, alerts, now)
     found.sort(key=lambda one: (one.ends_at, one.id))
     if as_json:
         print_json([_document(one) | {"matches_now": matching[one.id]} for one in found])
@@ -121,7 +122,7 @@ def list_(*, everything: bool, as_json: bool, config: Any) -> None:
             one.kind,
             ", ".join(str(matcher) for matcher in one.matchers),
             moment(one.starts_at),
-            moment(one.ends_at) + (" (soon)" if one.warns_at <= now < one.ends_at and matching[one.id] else ""),
+            moment(one.ends_at) + (" (soon)" if one.id in soon else ""),
             str(matching[one.id]),
             one.author,
             one.reason,

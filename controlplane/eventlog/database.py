@@ -56,8 +56,10 @@ class Database:
             parsed.database or "" if parsed.drivername.startswith("sqlite") else _address(parsed)
         )
         """What people call the store: its file, or server and database."""
-        if parsed.get_backend_name() == "sqlite":
-            self._create_file(Path(parsed.database or ""))
+        self._file = Path(parsed.database or "") if parsed.get_backend_name() == "sqlite" else None
+        if self._file is not None:
+            self._create_file(self._file)
+        self._opened = self._identity()
         try:
             self.engine = _engine(parsed)
         except exc.SQLAlchemyError as error:
@@ -81,6 +83,7 @@ class Database:
 
     @contextmanager
     def _transaction(self, *, write: bool) -> Iterator[Connection]:
+        self._check_file()
         try:
             with self.engine.begin() as connection:
                 for statement in _begin(self.engine.dialect.name, write):
@@ -120,6 +123,26 @@ class Database:
             raise StoreUnavailable(
                 f"{path} can't be created: {error.strerror}. Check the folder and its permissions"
             ) from None
+
+    def _identity(self) -> tuple[int, int] | None:
+        """Which file it is, however it is called; None on PostgreSQL. StoreUnavailable where there is none."""
+        if self._file is None:
+            return None
+        try:
+            found = self._file.stat()
+        except OSError as error:
+            raise StoreUnavailable(
+                f"{self._file}: {error.strerror}. Put the file back, or restore the last backup"
+            ) from None
+        return found.st_dev, found.st_ino
+
+    def _check_file(self) -> None:
+        # Connections outlive the name of their file: they would go on reading from, and writing to, what is lost.
+        found = self._identity()
+        if found != self._opened:
+            self._opened = found
+            self.engine.dispose()
+            raise StoreUnavailable(f"{self.name}: another file has taken its place since it was opened; try again")
 
     def _unavailable(self, error: Exception) -> StoreUnavailable:
         reason = self._reason(error)

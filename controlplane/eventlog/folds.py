@@ -4,7 +4,7 @@ from typing import Any
 
 from controlplane.model.alerts import Alert, AlertState
 from controlplane.model.events import Event
-from controlplane.model.notifications import Delivery, Incident, Shown
+from controlplane.model.notifications import Delivery, Incident, Shown, Subject
 from controlplane.model.payloads import (
     AcknowledgementWithdrawn,
     AdviceFailed,
@@ -50,6 +50,8 @@ from controlplane.model.payloads import (
 from controlplane.model.recommendations import Recommendation, Status
 from controlplane.model.silences import Silence
 from controlplane.model.views import DeliveryRecord, DeliveryState, KnownResource, RuleHealth, SourceHealth, Unadvised
+
+_NOTE = 300
 
 
 def fold_alert(row: Alert | None, event: Event) -> Alert | None:
@@ -281,6 +283,7 @@ def fold_delivery(row: DeliveryRecord | None, event: Event) -> DeliveryRecord | 
                 action=delivery.message.action,
                 severity=delivery.message.severity,
                 title=delivery.message.title,
+                note=delivery.message.note[:_NOTE] if delivery.message.subject is Subject.ALERT else "",
                 state=DeliveryState.QUEUED,
                 queued_at=delivery.queued_at,
                 at=event.occurred_at,

@@ -216,7 +216,7 @@ OUTBOX = Projection("outbox", 2, Delivery, _DELIVERY_EVENTS, delivery_key, fold_
 
 DELIVERIES = Projection(
     "deliveries",
-    2,
+    3,
     DeliveryRecord,
     _DELIVERY_EVENTS,
     delivery_key,

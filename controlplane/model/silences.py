@@ -36,3 +36,7 @@ class Silence(Model):
     def warns_at(self) -> Instant:
         """From when on its end is near: an hour before it, or a quarter of its length where that is less."""
         return self.ends_at - min(WARNING, (self.ends_at - self.starts_at) / 4)
+
+    def ends_soon(self, at: Instant) -> bool:
+        """Whether it mutes at an instant and its end is near."""
+        return self.active(at) and self.warns_at <= at

@@ -82,6 +82,8 @@ class DeliveryRecord(Model):
     action: Action
     severity: Severity
     title: str
+    note: str = ""
+    """Of a page: why it is told beyond its route, such as the level of an escalation that was reached; cut."""
     state: DeliveryState
     queued_at: Instant
     at: Instant

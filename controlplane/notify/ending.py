@@ -22,7 +22,7 @@ from controlplane.notify.routing import asleep
 
 def ending(silences: Iterable[Silence], at: datetime) -> list[Silence]:
     """Those whose end is near and of which nobody was told, the first to end first."""
-    found = [one for one in silences if one.warned_at is None and one.warns_at <= at and one.active(at)]
+    found = [one for one in silences if one.warned_at is None and one.ends_soon(at)]
     return sorted(found, key=lambda one: (one.ends_at, one.id))
 
 

@@ -10,8 +10,9 @@ from controlplane.model.base import Model
 from controlplane.model.events import Event
 from controlplane.model.recommendations import Recommendation
 from controlplane.model.rules import Severity
+from controlplane.model.silences import Silence
 from controlplane.model.time import human_duration
-from controlplane.model.units import human
+from controlplane.model.units import human, many
 from controlplane.model.views import DeliveryRecord
 from tui.data.rows import Entry
 
@@ -49,6 +50,8 @@ _PEOPLE: tuple[type[Model], ...] = (p.AlertAcknowledged, p.AcknowledgementWithdr
 _NOTES: tuple[type[Model], ...] = (p.NoteAdded,)
 _ANSWERS: tuple[type[Model], ...] = (p.PageAnswered,)
 _SILENCES: tuple[type[Model], ...] = (p.SilenceCreated, p.SilenceEnded)
+_CALLS: tuple[type[Model], ...] = (p.OnCallChanged, p.EscalationPaused, p.EscalationResumed)
+_BESIDES: tuple[type[Model], ...] = (p.SilenceWarned, p.DigestQueued)
 _HEALTH: tuple[type[Model], ...] = (
     p.SourceFailed,
     p.SourceRecovered,
@@ -63,11 +66,11 @@ def _types(models: Iterable[type[Model]]) -> frozenset[str]:
     return frozenset(model.model_fields["type"].default for model in models)
 
 
-TIMELINE = _types((*_ALERTS, *_ADVICE, *_TOLD, *_PEOPLE, *_NOTES, *_ANSWERS, *_SILENCES, *_HEALTH))
+TIMELINE = _types((*_ALERTS, *_ADVICE, *_TOLD, *_PEOPLE, *_NOTES, *_ANSWERS, *_SILENCES, *_CALLS, *_BESIDES, *_HEALTH))
 """Types of the events that the timeline shows."""
 AUDIT = _types(
     (
-        *(*_PEOPLE, *_NOTES, *_ANSWERS, *_SILENCES),
+        *(*_PEOPLE, *_NOTES, *_ANSWERS, *_SILENCES, *_CALLS),
         *(p.RuleSetActivated, p.TelemetrySetAside, p.NotificationDeadLettered),
     )
 )
@@ -87,17 +90,28 @@ _NAMED: dict[type[Model], str] = {
 
 @dataclass(slots=True)
 class Names:
-    """What events name by id alone: alerts, recommendations and deliveries that are known."""
+    """What events name by id alone: alerts, recommendations, deliveries and silences that are known."""
 
     alerts: dict[str, tuple[str, Severity, str]] = field(default_factory=dict)
     """Alert id → title, severity, platform."""
     advice: Mapping[str, Recommendation] = field(default_factory=dict)
     deliveries: Mapping[str, DeliveryRecord] = field(default_factory=dict)
+    silences: Mapping[str, Silence] = field(default_factory=dict)
 
     def learn(self, alerts: Iterable[Alert]) -> None:
         """Take the names of active alerts."""
         for alert in alerts:
             self.alerts[alert.id] = (alert.title, alert.severity, alert.platform)
+
+    def page(self, incident: str) -> dict[str, Any]:
+        """What a line about an incident is called by: a page of it, else its id."""
+        found = next((known for known in self.deliveries.values() if known.incident == incident), None)
+        return {"subject": incident} if found is None else {"subject": found.title, "severity": found.severity}
+
+    def muting(self, silence: str) -> str:
+        """What a line about a silence is called by: its matchers, else its id."""
+        found = self.silences.get(silence)
+        return silence if found is None else " ".join(map(str, found.matchers))
 
 
 def entries(events: Iterable[Event], names: Names) -> Iterator[Entry]:
@@ -128,6 +142,8 @@ def _tell(event: Event, names: Names) -> Entry | None:
         return _advised(event, names)
     if kind in _SILENCES:
         return _silence(event, names)
+    if kind in _CALLS or kind in _BESIDES:
+        return _arranged(event, names)
     if kind in _TOLD:
         return _told(event, names)
     return _health(event)
@@ -202,7 +218,7 @@ def _note(event: Event, names: Names) -> Entry:
 def _silence(event: Event, names: Names) -> Entry:
     payload: Any = event.payload
     if isinstance(payload, p.SilenceEnded):
-        return _entry(event, "UNSILENCE", "ended before its time", names, subject=payload.silence)
+        return _entry(event, "UNSILENCE", "ended before its time", names, subject=names.muting(payload.silence))
     made = payload.silence
     what = "SILENCE" if made.kind == "silence" else "MAINTAIN"
     said = f"until {made.ends_at:%Y-%m-%d %H:%MZ}: {made.reason}"
@@ -211,11 +227,29 @@ def _silence(event: Event, names: Names) -> Entry:
 
 def _answered(event: Event, names: Names) -> Entry:
     payload: Any = event.payload
-    pages = (known for known in names.deliveries.values() if known.incident == payload.incident)
-    page = next(pages, None)
-    more = {"subject": payload.incident} if page is None else {"subject": page.title, "severity": page.severity}
     where = {"pagerduty": "PagerDuty", "slack": "Slack"}[payload.provider]
-    return _entry(event, "ANSWERED", f"the page {payload.answer} in {where}", names, **more)
+    return _entry(event, "ANSWERED", f"the page {payload.answer} in {where}", names, **names.page(payload.incident))
+
+
+def _arranged(event: Event, names: Names) -> Entry:
+    """Who is on call, what holds an escalation back, and what is told besides pages."""
+    match event.payload:
+        case p.OnCallChanged(schedule=schedule, people=people, until=until):
+            end = "" if until is None else f" until {until:%Y-%m-%d %H:%MZ}"
+            said = f"{', '.join(people) or 'nobody'}{end}"
+            return _entry(event, "ON CALL", said, names, subject=schedule, serious=not people)
+        case p.EscalationPaused(incident=incident, until=until):
+            said = f"the next level waits until {until:%Y-%m-%d %H:%MZ}"
+            return _entry(event, "PAUSED", said, names, **names.page(incident))
+        case p.EscalationResumed(incident=incident):
+            return _entry(event, "RESUMED", "the next level is told in its time", names, **names.page(incident))
+        case p.SilenceWarned(silence=silence, matches=matches, channels=channels):
+            said = f"and still mutes {many(matches, 'alert')}; {', '.join(channels) or 'nobody'} told"
+            return _entry(event, "ENDS SOON", said, names, subject=names.muting(silence))
+        case p.DigestQueued(day=day, channels=channels, reason=reason):
+            said = f"left out: {reason}" if reason else f"to {', '.join(channels) or 'nobody'}"
+            return _entry(event, "DIGEST", said, names, subject=f"of {day}")
+    raise AssertionError(event.type)
 
 
 def _told(event: Event, names: Names) -> Entry | None:
@@ -230,7 +264,8 @@ def _told(event: Event, names: Names) -> Entry | None:
     match payload:
         case p.NotificationDelivered():
             action = "" if known is None else f", {known.action.value}"
-            return _entry(event, "TOLD", f"{channel} in {payload.seconds:.1f} s{action}", names, **more)
+            why = f" · {known.note}" if known is not None and known.note else ""
+            return _entry(event, "TOLD", f"{channel} in {payload.seconds:.1f} s{action}{why}", names, **more)
         case p.NotificationSuppressed():
             return _entry(event, "NOT TOLD", f"{channel}: {payload.reason}", names, **more)
         case p.NotificationFailed():

@@ -68,6 +68,8 @@ class SnapshotReader:
         self._entries: deque[Entry] = deque(maxlen=SHOWN)
         self._audit: deque[Entry] = deque(maxlen=SHOWN)
         self._failures = 0
+        self._ending: tuple[Any, Any, dict[str, int]] = (None, None, {})
+        """Tick and silences of the last look at those that end soon, and what they still mute."""
 
     def known(self) -> tuple[int, dict[str, dict[str, Any]]] | None:
         """Position and tables of the last poll, with perhaps some of what came after it; None before the first one."""
@@ -111,6 +113,7 @@ class SnapshotReader:
             recommendations=tables["recommendations"],
             unadvised=tables["unadvised"],
             silences=tables["silences"],
+            ending=self._soon(log),
             sources=tables["sources"],
             rules=tables["rules"],
             rule_set=next(iter(tables["rule_set"].values()), None),
@@ -162,9 +165,24 @@ class SnapshotReader:
         self._audit.extend(self._told(event for event in events if event.type in AUDIT))
         return True
 
+    def _soon(self, log: Log) -> dict[str, int]:
+        """Silences that end soon and how many alerts they still mute; looked at anew after each tick."""
+        silences, tick = self._tables["silences"], next(iter(self._tables["tick"].values()), None)
+        if self._ending[0] is not tick or self._ending[1] is not silences:
+            found: dict[str, int] = {}
+            if tick is not None and any(one.ends_soon(tick.now) for one in silences.values()):
+                from controlplane.eventlog.projections import RESOURCES
+                from controlplane.silencing import Firing, ending_soon
+
+                firing = Firing.of(self._tables["alerts"].values(), log.rows(RESOURCES).values())
+                found = ending_soon(silences.values(), firing, tick.now)
+            self._ending = (tick, silences, found)
+        return self._ending[2]
+
     def _told(self, events: Iterable[Event]) -> Iterable[Entry]:
         self._names.advice = self._tables["recommendations"]
         self._names.deliveries = self._tables["deliveries"]
+        self._names.silences = self._tables["silences"]
         return entries(events, self._names)
 
     def _failed(self, error: Exception, now: datetime) -> Snapshot:

@@ -239,6 +239,8 @@ class Holding:
     text: str = ""
     silence: Silence | None = None
     """What is held by it, where it is no acknowledgement."""
+    still: int = 0
+    """How many alerts a silence mutes that ends soon; 0 where it doesn't, or mutes none."""
 
     @classmethod
     def taken(cls, row: Row, given: Acknowledgement) -> "Holding":
@@ -247,12 +249,12 @@ class Holding:
         return cls(f"ack:{row.id}", "ack", given.actor, given.at, given.note, row.alert.title, None, row, text)
 
     @classmethod
-    def muted(cls, silence: Silence) -> "Holding":
-        """The row of a silence or maintenance window."""
+    def muted(cls, silence: Silence, still: int = 0) -> "Holding":
+        """The row of a silence or maintenance window; `still` where it ends soon and mutes so many alerts."""
         what = " ".join(str(matcher) for matcher in silence.matchers)
         text = _folded([what, silence.author, silence.reason, silence.kind])
         name, begin, end = f"silence:{silence.id}", silence.starts_at, silence.ends_at
-        return cls(name, silence.kind, silence.author, begin, silence.reason, what, end, None, text, silence)
+        return cls(name, silence.kind, silence.author, begin, silence.reason, what, end, None, text, silence, still)
 
     @property
     def newest(self) -> float:

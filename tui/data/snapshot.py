@@ -66,6 +66,7 @@ class Snapshot:
         recommendations: Mapping[str, Recommendation] | None = None,
         unadvised: Mapping[str, Unadvised] | None = None,
         silences: Mapping[str, Silence] | None = None,
+        ending: Mapping[str, int] | None = None,
         sources: Mapping[str, SourceHealth] | None = None,
         rules: Mapping[str, RuleHealth] | None = None,
         rule_set: RuleSetActivated | None = None,
@@ -80,6 +81,7 @@ class Snapshot:
         """Join the projections; rows that are equal to those of `before` are taken over.
 
         `changed` are the alerts that alone may differ from `before`, with the same advice and readings; None = any.
+        `ending` are the silences that end soon and how many alerts each still mutes.
         """
         health = tuple(sorted((sources or {}).values(), key=lambda source: source.source))
         failing = {source.source: source.failed[""] for source in health if "" in source.failed}
@@ -114,7 +116,7 @@ class Snapshot:
             environment=environment,
             rows=tuple(rows),
             advice=advice,
-            holdings=_holdings(rows, silences or {}, tick),
+            holdings=_holdings(rows, silences or {}, ending or {}, tick),
             entries=entries,
             audit=audit,
             sources=health,
@@ -154,11 +156,14 @@ def _advice(
     return (*made, *lacking)
 
 
-def _holdings(rows: Iterable[Row], silences: Mapping[str, Silence], tick: TickCompleted | None) -> tuple[Holding, ...]:
+def _holdings(
+    rows: Iterable[Row], silences: Mapping[str, Silence], ending: Mapping[str, int], tick: TickCompleted | None
+) -> tuple[Holding, ...]:
     """Acknowledgements, and the silences that aren't over."""
     taken = [Holding.taken(row, row.alert.acknowledged) for row in rows if row.tally[2] and row.alert.acknowledged]
     lasting = [one for one in silences.values() if tick is None or one.ends_at > tick.now]
-    return (*taken, *(Holding.muted(one) for one in sorted(lasting, key=lambda one: (one.starts_at, one.id))))
+    lasting.sort(key=lambda one: (one.starts_at, one.id))
+    return (*taken, *(Holding.muted(one, ending.get(one.id, 0)) for one in lasting))
 
 
 def _doubt(alert: Alert, reading: Measured | None, failing: Mapping[str, str], oldest: datetime | None) -> str:

@@ -195,6 +195,15 @@ def _until(row: Holding, now: datetime) -> str:
     return "alert" if row.until is None else short_age(max(timedelta(0), row.until - now))
 
 
+def _until_style(row: Holding) -> Style:
+    return theme.DOUBT if row.still else theme.PLAIN
+
+
+def _note(row: Holding, _: datetime) -> str:
+    soon = f"ends soon, still matches {row.still:,} · " if row.still else ""
+    return f"{soon}{safe(row.note or '-', 200)}"
+
+
 def _held_severity(row: Holding, _: datetime) -> str:
     return "-" if row.row is None else theme.SEVERITY_WORD[row.row.alert.severity]
 
@@ -220,12 +229,12 @@ HOLDINGS: Table[Holding] = Table(
         Column("kind", "Kind", 4, 5, 0, _kind_of, lambda _: theme.STRONG),
         Column("severity", "Sev", 4, 4, 1, _held_severity, _held_style),
         Column("held", "Held", 6, 9, 1, _held, _plain, right=True),
-        Column("until", "Left", 6, 6, 3, _until, right=True),
+        Column("until", "Left", 6, 6, 3, _until, _until_style, right=True),
         Column("actor", "By", 6, 16, 0, lambda row, _: safe(row.actor, 30), _plain),
         Column("platform", "Platform", 8, 15, 6, _platform),
         Column("what", "What", 20, 48, 0, lambda row, _: safe(row.what, 120), _plain),
         Column("where", "Where", 12, 26, 4, _held_where, _plain),
-        Column("note", "Note", 12, 60, 2, lambda row, _: safe(row.note or "-", 200), _plain, grows=True),
+        Column("note", "Note", 12, 60, 2, _note, _until_style, grows=True),
     ),
     {
         "longest": lambda row: (-row.newest, row.id),

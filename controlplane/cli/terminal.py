@@ -117,6 +117,8 @@ def _seek(text: str | None) -> "Seek | None":
         found = parse_seek(text, now, now)
     except BadSeek as error:
         raise click.BadParameter(str(error), param_hint="--as-of") from None
+    if found.at is not None and found.at > now:
+        raise click.BadParameter(f"{found.at:%Y-%m-%d %H:%M:%S}Z has not come yet", param_hint="--as-of")
     return None if found == Seek() else found
 
 
@@ -138,11 +140,24 @@ def _recorded(path: Path) -> "Iterator[EventLog]":
             begin = file.read(len(_SQLITE))
     except OSError as error:
         raise click.UsageError(f"--backtest {path}: {error.strerror}") from None
-    if begin != _SQLITE:
+    if begin != _SQLITE or not _has_events(path.absolute()):
         said = "it is no event log; run the backtest again with --log FILE and open that file"
         raise click.UsageError(f"--backtest {path}: {said}")
     with EventLog.open(f"sqlite:///{path.absolute()}") as log:
         yield log
+
+
+def _has_events(path: Path) -> bool:
+    """Whether an SQLite file holds events; opening another one as a log would write tables into it."""
+    import sqlite3
+    from contextlib import closing
+
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as file:
+            found = file.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'events'")
+            return found.fetchone() is not None
+    except sqlite3.Error:
+        return False
 
 
 def _interesting(log: "EventLog") -> "Seek":

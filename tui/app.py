@@ -306,4 +306,5 @@ def run(
     gc.collect()
     gc.freeze()  # what is loaded by now stays; passing over it again and again would be felt while typing
     app.run()
+    gc.freeze()  # nor is there anything to collect as the process ends
     return app.return_code or 0

@@ -1,5 +1,6 @@
 """Columns of a list: what a cell says and how it looks, and which columns a width has room for."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -101,6 +102,19 @@ def layout(columns: Sequence[Column[R]], width: int, wanted: Mapping[str, int]) 
     if growing := next((column.name for column in kept if column.grows), None):
         widths[growing] = max(1, widths[growing] + spare)
     return [(column, widths[column.name]) for column in kept]
+
+
+def place(rows: Sequence[R], row: R | None, key: Callable[[R], Any]) -> int | None:
+    """Where a row stands among rows sorted by `key`; None where it doesn't. A table of all places takes far longer."""
+    if row is None:
+        return None
+    wanted = key(row)
+    for index in range(bisect_left(rows, wanted, key=key), len(rows)):
+        if rows[index].id == row.id:
+            return index
+        if key(rows[index]) != wanted:
+            break
+    return None
 
 
 class Drawer(Generic[R]):

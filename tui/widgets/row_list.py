@@ -15,7 +15,7 @@ from textual.strip import Strip
 from tui import theme
 from tui.filter import Filter
 from tui.text import fit
-from tui.widgets.columns import GAP, Cells, Column, Drawer, R, Table, drawn, layout, message, needs
+from tui.widgets.columns import GAP, Cells, Column, Drawer, R, Table, drawn, layout, message, needs, place
 
 _MARK = 2
 _BUSY, _FAILED = "…", "!"
@@ -72,7 +72,6 @@ class RowList(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         self._all: Sequence[R] = ()
         self._rows: list[R] = []
         self._known: dict[str, R] = {}
-        self._index: dict[str, int] = {}
         self._cursor = 0
         self._chosen = ""
         self._gone: R | None = None
@@ -136,8 +135,7 @@ class RowList(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         before = self.selected
         self._known = {row.id: row for row in rows}
         self._marks = {name: None for name in self._marks if name in self._known}  # what is gone has no mark
-        self._all, self._now, self._busy, self._failed = rows, now, busy, failed
-        self._sorted.clear()
+        self._all, self._now, self._busy, self._failed, self._sorted = rows, now, busy, failed, {}
         # Only grows, so that columns don't move to and fro with every value.
         wanted = needs(self.table.columns, rows, now)
         self._wanted = {name: max(size, self._wanted.get(name, 0)) for name, size in wanted.items()}
@@ -152,9 +150,9 @@ class RowList(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         """Show only what matches; the cursor goes to the first row if its own is hidden."""
         self.filter = chosen
         self._arrange(None)
-        if self._chosen in self._index:  # a shorter filter shows again where the cursor had been put
-            self.move_to(self._index[self._chosen])
-        elif self.cursor_id not in self._index:
+        if (index := self._place(self._chosen)) is not None:  # a shorter filter shows where the cursor had been put
+            self.move_to(index)
+        elif self._place(self.cursor_id) is None:
             self.cursor_id = None
             self._put(0)
             self.post_message(self.Moved(self))
@@ -170,17 +168,19 @@ class RowList(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         self._arrange(self.selected)
         return order
 
+    def _place(self, name: str | None) -> int | None:
+        return place(self._rows, self._known.get(name or ""), self.table.orders[self.order])
+
     def _arrange(self, before: R | None) -> None:
         found = self._sorted.get(self.order)
         if found is None:  # kept from snapshot to snapshot, so that typing a filter sorts nothing
             found = self._sorted[self.order] = sorted(self._all, key=self.table.orders[self.order])
         self._rows = self.filter.among(found) if self.filter.words else found
-        self._index = {row.id: index for index, row in enumerate(self._rows)}
         shift = 0
         if self.cursor_id is None and self._rows:
             self.cursor_id = self._rows[0].id
             self._chosen = self._chosen or self.cursor_id
-        index = self._index.get(self.cursor_id or "")
+        index = self._place(self.cursor_id)
         if index is None:
             self._gone = None if self.selected else before or self._gone
         else:
@@ -199,9 +199,9 @@ class RowList(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
     def revisit(self) -> None:
         """At another time: nothing of what isn't there; the cursor is where it was put, else on the first row."""
         self._gone = None
-        if self._chosen in self._index:
+        if (index := self._place(self._chosen)) is not None:
             if self.cursor_id != self._chosen:
-                self._put(self._index[self._chosen])
+                self._put(index)
         elif self.cursor_id not in self._known:
             self.cursor_id = None
             self._put(0)
@@ -210,7 +210,7 @@ class RowList(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
     def move(self, lines: int) -> None:
         """Move the cursor by so many rows; from a row that is gone it starts at the place where that stood."""
         start = self._cursor
-        if self.cursor_id not in self._index and lines > 0:
+        if self._place(self.cursor_id) is None and lines > 0:
             start -= 1  # the row that moved up into the gap is the next one
         self.move_to(start + lines)
 

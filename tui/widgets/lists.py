@@ -196,6 +196,10 @@ def _until(row: Holding, now: datetime) -> str:
 
 
 def _until_style(row: Holding) -> Style:
+    return theme.DOUBT if row.still else theme.QUIET
+
+
+def _note_style(row: Holding) -> Style:
     return theme.DOUBT if row.still else theme.PLAIN
 
 
@@ -234,7 +238,7 @@ HOLDINGS: Table[Holding] = Table(
         Column("platform", "Platform", 8, 15, 6, _platform),
         Column("what", "What", 20, 48, 0, lambda row, _: safe(row.what, 120), _plain),
         Column("where", "Where", 12, 26, 4, _held_where, _plain),
-        Column("note", "Note", 12, 60, 2, _note, _until_style, grows=True),
+        Column("note", "Note", 12, 60, 2, _note, _note_style, grows=True),
     ),
     {
         "longest": lambda row: (-row.newest, row.id),

@@ -1,6 +1,7 @@
 """Time travel in the terminal: every pane shows what was known then, and nothing can be done there."""
 
 import asyncio
+import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -30,11 +31,20 @@ from tui.trust import Mode
 SIZE = (120, 40)
 
 
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with the short past, closed."""
+    folder = tmp_path_factory.mktemp("past")
+    with sample.open_log(folder) as log:
+        sample.append(log, short_past())
+    return folder / "events.db"
+
+
 @pytest.fixture
-def log(tmp_path: Path) -> Iterator[EventLog]:
-    """A log with the short past."""
+def log(filled: Path, tmp_path: Path) -> Iterator[EventLog]:
+    """A log of its own with the short past."""
+    shutil.copy(filled, tmp_path / "events.db")
     with sample.open_log(tmp_path) as opened:
-        sample.append(opened, short_past())
         yield opened
 
 

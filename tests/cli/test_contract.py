@@ -81,6 +81,7 @@ SHAPE: dict[str, Any] = {
             "limit": "text?",
             "verdict": Text,
             "reference": Text,
+            "trend": ["number?"],
         }
     ],
     "rejected": [{"option": Text, "reason": Text}],

@@ -158,7 +158,7 @@ def test_rebuild_changes_nothing(run: Run, copied: Path) -> None:
     assert (run("alerts", "--json").out, run("recommendations", "--all", "--json").out) == before
     unknown = run("events", "rebuild", "alarms")
     assert unknown.code == 2
-    assert "there are activity, alerts" in unknown.err
+    assert "there are activity, advised, alerts" in unknown.err
 
 
 def test_sql(run: Run, copied: Path, evening: Evening) -> None:

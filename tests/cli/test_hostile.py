@@ -27,6 +27,7 @@ from controlplane.model.recommendations import (
     Survival,
     total,
 )
+from controlplane.model.time import to_ms
 from tests.cli.conftest import Run
 from tests.drafts import HOSTILE, START, draft, facts, recommendation
 
@@ -66,7 +67,7 @@ def filled(home: Path, texts: list[str]) -> list[str]:
         drafts.append(draft(AlertFired(facts=fact), stream=f"alert:{name}", actor=text[:200]))
         episodes[name] = str(drafts[-1].id)
         drafts.append(draft(SourceFailed(source=f"s{number}", error=text, remedy=text), stream=f"source:s{number}"))
-        readings.append(Reading(alert=name, at=START, value=float("inf"), history=((0, float("-inf")),)))
+        readings.append(Reading.of(name, START, float("inf"), [(to_ms(START), float("-inf"))]))
     for number, text in enumerate(texts):
         name = f"{number:016x}"
         plain = recommendation(name)

@@ -115,24 +115,19 @@ def parse_document(text: str) -> Stored:
 
 def _around(stored: Stored, with_hash: bool) -> tuple[str, str]:
     """The document before and after the payload, which is canonical already and whose key stands between the two."""
-    before = {
-        "actor": stored.actor,
-        "cause": stored.cause,
-        "correlation": stored.correlation,
-        "id": stored.id,
-        "occurred_at": stored.occurred_at,
-    }
-    after = {
-        "position": stored.position,
-        "previous_hash": stored.previous_hash,
-        "recorded_at": stored.recorded_at,
-        "stream": stored.stream,
-        "type": stored.type,
-        "version": stored.version,
-    }
-    if with_hash:
-        before["hash"] = stored.hash
-    return f'{_canonical(before)[:-1]},"payload":', f",{_canonical(after)[1:]}"
+    # Every event is written so several times: a dictionary that is sorted by json takes three times as long.
+    cause = "null" if stored.cause is None else _quoted(stored.cause)
+    own = f'"hash":{_quoted(stored.hash)},' if with_hash else ""
+    before = (
+        f'{{"actor":{_quoted(stored.actor)},"cause":{cause},"correlation":{_quoted(stored.correlation)},{own}'
+        f'"id":{_quoted(stored.id)},"occurred_at":{_quoted(stored.occurred_at)},"payload":'
+    )
+    after = (
+        f',"position":{stored.position},"previous_hash":{_quoted(stored.previous_hash)},'
+        f'"recorded_at":{_quoted(stored.recorded_at)},"stream":{_quoted(stored.stream)},'
+        f'"type":{_quoted(stored.type)},"version":{stored.version}}}'
+    )
+    return before, after
 
 
 def event_hash(stored: Stored) -> str:
@@ -141,7 +136,7 @@ def event_hash(stored: Stored) -> str:
 
 
 def _canonical(data: Any) -> str:
-    return json.dumps(data, sort_keys=True, ensure_ascii=True, allow_nan=False, separators=(",", ":"), default=_plain)
+    return _ENCODER.encode(data)
 
 
 def _plain(value: object) -> str:
@@ -149,6 +144,11 @@ def _plain(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
     raise TypeError(f"{type(value).__name__} has no canonical form")
+
+
+_ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=True, allow_nan=False, separators=(",", ":"), default=_plain)
+_quoted = json.encoder.encode_basestring_ascii
+"""A text as json writes it; TypeError for anything else."""
 
 
 def _finite(data: Any) -> Any:

@@ -41,7 +41,7 @@ def trust(snapshot: Snapshot | None, now: datetime, answered_at: datetime | None
     if snapshot.error:
         down = human_duration(now - (snapshot.error_since or now))
         again = human_duration(max(timedelta(0), (snapshot.retry_at or now) - now))
-        return Trust(Mode.DISCONNECTED, f"{snapshot.error} · for {down} · next try in {again}")
+        return Trust(Mode.DISCONNECTED, f"for {down}, next try in {again} · {snapshot.error}")
     if answered_at is not None and now - answered_at > MISSED * POLL:
         return Trust(Mode.STALE, f"the event store has not answered for {human_duration(now - answered_at)}")
     if snapshot.tick is None:

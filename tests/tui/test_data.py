@@ -216,7 +216,7 @@ def tick(age: timedelta, steps: int = 1) -> TickCompleted:
             Snapshot("e", tick=tick(SECOND), error="locked", error_since=NOW - 5 * SECOND, retry_at=NOW + 2 * SECOND),
             NOW,
             Mode.DISCONNECTED,
-            "locked · for 5s · next try in 2s",
+            "for 5s, next try in 2s · locked",
         ),
         (Snapshot("e", tick=tick(-90 * SECOND)), NOW, Mode.LIVE, ""),
     ],

@@ -158,11 +158,11 @@ async def test_a_lost_store_keeps_the_last_picture_dimmed_and_counts_down(log: E
         await until(lambda: "DISCONNECTED" in bar(app))
         await pilot.pause()
 
-        assert "events.db is [locked] by pid 7 · for 0s · next try in 2s" in banner(app)
+        assert "for 0s, next try in 2s · events.db is [locked] by pid 7" in banner(app)
         assert [line for line in painted(alerts(app)).split("\n") if line.strip()][:8] == before.split("\n")[:8]
         assert app.screen.query_one("#panes").styles.opacity < 1
         clock.forward(timedelta(seconds=1))
-        await until(lambda: "for 1s · next try in 1s" in banner(app))
+        await until(lambda: "for 1s, next try in 1s" in banner(app))
 
         counting.error = None
         app._wake.set()

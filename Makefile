@@ -40,7 +40,7 @@ test: .venv/dev.stamp  ## All tests that need no server of their own
 	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/integration $(ARGS)
 
 integration: .venv/dev.stamp  ## Tests against real Prometheus, exporters, Kafka, PostgreSQL, Redis, Dagster
-	@$(BIN)/pytest tests/integration $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder tests/integration $(ARGS)
 
 lint: .venv/dev.stamp  ## Formatting, lints, types, import rules, Dagster definitions
 	@$(BIN)/ruff format --check --quiet . || { echo "run: make format" >&2; exit 1; }

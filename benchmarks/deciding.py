@@ -25,7 +25,7 @@ class Notify:
         from controlplane.model.payloads import AlertFired
         from controlplane.model.resources import Inventory
         from controlplane.model.routes import GROUP_WAIT, Route, Tree
-        from controlplane.model.rules import Severity
+        from controlplane.model.severity import Severity
         from controlplane.notify.decide import Rules, decide
         from controlplane.notify.groups import Grouper
         from controlplane.notify.labels import Places

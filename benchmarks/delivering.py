@@ -82,7 +82,7 @@ def _decide(log: object, number: int, healthy: int, channels: list[str]) -> None
     from controlplane.model.events import Draft
     from controlplane.model.notifications import Action, Chart, Delivery, Member, Message
     from controlplane.model.payloads import NotificationQueued
-    from controlplane.model.rules import Severity
+    from controlplane.model.severity import Severity
 
     assert isinstance(log, EventLog)
     now = datetime.now(UTC)

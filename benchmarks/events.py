@@ -20,7 +20,7 @@ def drafts(number: int, turn: int = 0) -> "Sequence[Draft]":
     """Alerts that fire and resolve, in pairs."""
     from controlplane.model.events import Draft
     from controlplane.model.payloads import AlertFacts, AlertFired, AlertResolved
-    from controlplane.model.rules import Severity
+    from controlplane.model.severity import Severity
 
     made = []
     for index in range(number):

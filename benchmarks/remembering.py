@@ -25,7 +25,7 @@ class Readings:
         from controlplane.eventlog.log import EventLog
         from controlplane.model.alerts import Alert, AlertState, Reading
         from controlplane.model.labels import canonical
-        from controlplane.model.rules import Severity
+        from controlplane.model.severity import Severity
         from controlplane.model.time import from_ms
         from controlplane.rules.pairs import Pairs
         from controlplane.rules.state import Terms

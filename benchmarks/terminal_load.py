@@ -29,7 +29,7 @@ def facts(number: int, now: datetime) -> "AlertFacts":
     """The facts of an alert; ages from a minute to two days, three severities, four platforms."""
     from controlplane.model.alerts import alert_id
     from controlplane.model.payloads import AlertFacts
-    from controlplane.model.rules import Severity
+    from controlplane.model.severity import Severity
 
     labels = {"host": f"host-{number % 700:04}", "mountpoint": f"/data/{number % 12}", "n": str(number)}
     return AlertFacts(

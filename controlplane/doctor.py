@@ -15,7 +15,8 @@ from controlplane.findings import Finding as Finding
 from controlplane.findings import Findings, digest
 from controlplane.model.errors import ControlplaneError, InvalidInput
 from controlplane.model.routes import Tree
-from controlplane.model.rules import AlertRule, Severity
+from controlplane.model.rules import AlertRule
+from controlplane.model.severity import Severity
 from controlplane.model.time import Window, human_duration, on_grid, to_ms
 from controlplane.model.units import human, many
 from controlplane.model.views import DeliveryState

@@ -15,7 +15,8 @@ from controlplane.model.payloads import AlertFacts
 from controlplane.model.prices import PriceBook
 from controlplane.model.recommendations import Price, PriceSource, Proposal, Recommendation
 from controlplane.model.resources import Inventory, Resource
-from controlplane.model.rules import FailoverRule, ScalingRule, Severity
+from controlplane.model.rules import FailoverRule, ScalingRule
+from controlplane.model.severity import Severity
 from controlplane.model.time import to_ms
 from controlplane.tick.methods import METHODS
 

@@ -63,7 +63,7 @@ from controlplane.model.payloads import (
 )
 from controlplane.model.recommendations import Cost, CostLine, Proposal, Recommendation, Stage, Status
 from controlplane.model.resources import Capacity, Resource, ResourceKind
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from controlplane.model.silences import Silence
 
 START = datetime(2026, 3, 1, 18, 0, tzinfo=UTC)

@@ -21,7 +21,7 @@ from controlplane.model.payloads import (
 from controlplane.model.recommendations import CostLine, Proposal, Recommendation, Status, Survival, total
 from controlplane.model.resources import Inventory, Resource
 from controlplane.model.routes import Route, Tree
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from controlplane.model.silences import Silence
 from controlplane.model.time import to_ms
 from controlplane.notify.decide import Rules, decide, due

@@ -21,7 +21,7 @@ from controlplane.model.alerts import Alert
 from controlplane.model.events import Draft
 from controlplane.model.notifications import Incident
 from controlplane.model.payloads import AlertFired, AlertPending, AlertResolved, IncidentChanged
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from controlplane.model.time import to_ms
 from controlplane.notify.compose import dedup_key
 from controlplane.receive.receiver import Receiver

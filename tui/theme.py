@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rich.style import Style
 from textual.theme import Theme
 
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 
 SEVERITY_WORD = {Severity.CRITICAL: "CRIT", Severity.WARNING: "WARN", Severity.INFO: "INFO"}
 

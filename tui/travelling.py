@@ -8,7 +8,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from controlplane.model.errors import ControlplaneError
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from tui.commands import Actions
 from tui.data import Log, Snapshot, SnapshotReader
 from tui.data.seek import Seek, parse_seek

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from controlplane.model.time import format_duration, human_duration
 from controlplane.model.units import many
 

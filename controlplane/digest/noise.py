@@ -23,7 +23,8 @@ from controlplane.model.payloads import (
     RecommendationExecuted,
     RecommendationRejected,
 )
-from controlplane.model.rules import AlertRule, Severity
+from controlplane.model.rules import AlertRule
+from controlplane.model.severity import Severity
 from controlplane.model.time import human_duration
 from controlplane.model.units import many
 

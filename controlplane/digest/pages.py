@@ -15,7 +15,7 @@ from controlplane.model.payloads import (
     NotificationQueued,
     NotificationSuppressed,
 )
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 
 NIGHT = (22, 7)
 """Hours of local time from which and until which a page is one at night, as in a backtest."""

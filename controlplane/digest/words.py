@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from controlplane.model.digest import Advised, Decided, Digest, Drift, Muted, Noisy, Open, Paged, Total
 from controlplane.model.money import human_money
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from controlplane.model.time import human_duration
 from controlplane.model.units import many
 

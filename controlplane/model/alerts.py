@@ -10,7 +10,7 @@ from typing import Self
 
 from controlplane.model.base import Model
 from controlplane.model.labels import canonical, short_hash
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from controlplane.model.time import Instant, to_ms
 
 

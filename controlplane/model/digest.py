@@ -9,7 +9,7 @@ from controlplane.model.base import Model
 from controlplane.model.money import Money
 from controlplane.model.oncall import zone
 from controlplane.model.routes import Clock
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from controlplane.model.time import Duration, Instant
 
 LISTED = 8

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 
 from controlplane.model.base import Model
-from controlplane.model.methods.base import Bytes
+from controlplane.model.sizes import Bytes
 from controlplane.model.units import parse_bits_per_second
 
 Some = Annotated[float, Field(gt=0, allow_inf_nan=False)]

@@ -7,7 +7,7 @@ from pydantic import Field
 from controlplane.model.base import Model
 from controlplane.model.digest import Digest
 from controlplane.model.oncall import Progress
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from controlplane.model.time import Instant
 
 

@@ -12,7 +12,7 @@ from controlplane.model.base import Model
 from controlplane.model.notifications import Delivery, Incident, Shown
 from controlplane.model.recommendations import Recommendation
 from controlplane.model.resources import Resource
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from controlplane.model.silences import Silence
 from controlplane.model.time import Instant
 

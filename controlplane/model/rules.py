@@ -16,16 +16,9 @@ from controlplane.model.methods import (
     ScalingParameters,
     check_parameters,
 )
+from controlplane.model.severity import Severity
 from controlplane.model.signals import Signal
 from controlplane.model.time import Duration, parse_duration
-
-
-class Severity(StrEnum):
-    """How urgent an alert is: critical wakes somebody, warning is for working hours, info is for the record."""
-
-    CRITICAL = "critical"
-    WARNING = "warning"
-    INFO = "info"
 
 
 class Basis(StrEnum):

@@ -7,7 +7,7 @@ from pydantic import Field
 from controlplane.model.base import Model
 from controlplane.model.notifications import Action, Message
 from controlplane.model.resources import Resource
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from controlplane.model.time import Instant
 
 

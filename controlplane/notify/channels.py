@@ -13,7 +13,7 @@ from controlplane.model.errors import ControlplaneError, InvalidInput, Place, Pr
 from controlplane.model.labels import printable
 from controlplane.model.notifications import Action, Message
 from controlplane.model.rate import Rate
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from controlplane.notify import draw
 from controlplane.notify.addresses import Kind, edits, kind_of, own, scrub, secrets_of
 from controlplane.notify.mail import PICTURE, html

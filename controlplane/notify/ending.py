@@ -9,7 +9,7 @@ from controlplane.model.labels import printable, short_hash
 from controlplane.model.notifications import Action, Message, Subject
 from controlplane.model.payloads import NotificationQueued, SilenceWarned
 from controlplane.model.routes import Node
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from controlplane.model.silences import Silence
 from controlplane.model.time import human_duration
 from controlplane.model.units import many

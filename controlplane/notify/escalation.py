@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from controlplane.model.oncall import Escalation, Progress
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from controlplane.model.time import human_duration
 from controlplane.notify.reach import Reach, Reached
 

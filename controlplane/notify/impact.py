@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from controlplane.model.alerts import Alert
 from controlplane.model.labels import printable
 from controlplane.model.resources import ResourceKind
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from controlplane.model.units import many
 from controlplane.notify.groups import Grouper
 from controlplane.notify.incident import RANK

@@ -10,7 +10,7 @@ from controlplane.model.labels import short_hash
 from controlplane.model.notifications import Action, Flap, Incident, Member
 from controlplane.model.payloads import AlertFacts
 from controlplane.model.routes import Node
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from controlplane.notify import flapping
 from controlplane.notify.groups import Changed, Group
 from controlplane.notify.needs import News, news

@@ -14,7 +14,7 @@ from controlplane.model.events import Draft
 from controlplane.model.labels import printable, short_hash
 from controlplane.model.notifications import Action, Delivery, Member, Message, Subject
 from controlplane.model.payloads import NotificationQueued, NotificationSuppressed
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from controlplane.model.views import DeliveryRecord, DeliveryState
 from controlplane.notify.incident import RANK, cut
 

@@ -7,7 +7,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from controlplane.model.labels import describe, printable
 from controlplane.model.notifications import Action, Advice, Member, Message, Subject
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from controlplane.notify import message as words
 
 PICTURE = "chart.png"

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from controlplane.model.labels import printable, short_hash
 from controlplane.model.notifications import Action, Message, Subject
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from controlplane.notify.channels import Channel, Channels
 from controlplane.notify.receipt import Attempt, Receipt, Verdict
 

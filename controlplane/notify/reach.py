@@ -6,7 +6,7 @@ from datetime import datetime
 
 from controlplane.model.oncall import Level, OnCall, Person
 from controlplane.model.routes import Times
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from datetime import datetime
 from controlplane.model.matchers import Matcher
 from controlplane.model.notifications import Action, Subject
 from controlplane.model.routes import Node, Route, Times, Tree, names_kind
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from controlplane.notify.addresses import PAGERDUTY, SLACK, own
 from controlplane.settings import Channel, MissingSecret
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from controlplane.model.labels import printable
 from controlplane.model.notifications import Action, Advice, Message, Subject
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from controlplane.notify import message as words
 from controlplane.notify.message import fit
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from controlplane.model.methods.base import parse_bytes
 from controlplane.model.resources import Resource, ResourceKind
+from controlplane.model.sizes import parse_bytes
 
 
 @dataclass(frozen=True, slots=True)

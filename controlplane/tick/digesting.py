@@ -14,7 +14,7 @@ from controlplane.model.events import Draft
 from controlplane.model.labels import short_hash
 from controlplane.model.notifications import Action, Message, Subject
 from controlplane.model.payloads import DigestQueued, NotificationQueued, TickCompleted
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from controlplane.model.time import from_ms, on_grid, to_ms
 from controlplane.notify.decide import delivery
 from controlplane.notify.routing import told_digest

@@ -29,7 +29,7 @@ from controlplane.model.payloads import (
     NotificationQueued,
     NotificationSuppressed,
 )
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from controlplane.model.views import DeliveryState
 from controlplane.notify.channels import load_channels
 from controlplane.notify.outbox import DeliveryReport, Outbox, deliver, follow

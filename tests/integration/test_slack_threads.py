@@ -9,7 +9,7 @@ from controlplane.eventlog.projections import DELIVERIES, OUTBOX, SHOWN
 from controlplane.model.events import Draft
 from controlplane.model.notifications import Action, Delivery, Message
 from controlplane.model.payloads import NotificationDelivered, NotificationFailed, NotificationQueued
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from controlplane.model.views import DeliveryState
 from tests.notify_cases import alert
 from tests.office import Hire, Office, killed_in_the_middle, the_office

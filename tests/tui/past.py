@@ -6,7 +6,7 @@ from controlplane.eventlog.log import EventLog
 from controlplane.model.events import Draft
 from controlplane.model.matchers import Matcher
 from controlplane.model.payloads import AdviceFailed, RecommendationApproved, RuleSetActivated, SilenceCreated
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from controlplane.model.silences import Silence
 from tests.tui import sample
 from tests.tui.sample import NOW

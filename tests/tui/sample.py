@@ -34,7 +34,7 @@ from controlplane.model.recommendations import (
     Status,
     Survival,
 )
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from controlplane.model.time import to_ms
 
 NOW = datetime(2026, 3, 1, 19, 4, 20, tzinfo=UTC)

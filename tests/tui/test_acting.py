@@ -9,7 +9,7 @@ from controlplane.eventlog.log import EventLog
 from controlplane.eventlog.projections import ALERTS, SILENCES
 from controlplane.model.errors import ControlplaneError
 from controlplane.model.payloads import NoteAdded
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from controlplane.operator import Operator
 from controlplane.silencing import matchers_of
 from tests.tui import sample

@@ -8,7 +8,7 @@ from rich.color import Color, ColorSystem
 from rich.color_triplet import ColorTriplet
 
 from controlplane.eventlog.log import EventLog
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from tests.tui.driving import alerts, ready, terminal
 from tui import theme
 from tui.theme import COLOUR_BLIND, DARK, LIGHT, PALETTES, Palette

@@ -11,7 +11,7 @@ from controlplane.eventlog.latest import LatestReading
 from controlplane.eventlog.log import EventLog
 from controlplane.model.errors import ControlplaneError
 from controlplane.model.payloads import TickCompleted
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from tests.tui import sample
 from tests.tui.sample import NOW
 from tui.data import POLL, Row, Snapshot, SnapshotReader, tick_interval

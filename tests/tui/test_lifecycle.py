@@ -20,7 +20,7 @@ import pytest
 
 from controlplane.eventlog.log import EventLog
 from controlplane.model.alerts import Alert, AlertState
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from tests.servers import require_binary
 from tests.tui import sample
 from tests.tui.driving import Clock, alerts, ready, terminal, until
@@ -59,6 +59,7 @@ def test_the_terminal_loads_neither_duckdb_nor_dagster() -> None:
         import tui.app, tui.screens.detail, tui.screens.help
         from tui.data import SnapshotReader
         heavy = {"duckdb", "dagster", "polars", "apprise", "confluent_kafka", "sqlalchemy", "pyarrow", "requests"}
+        heavy |= {"controlplane.model.rules", "controlplane.model.methods", "rich.markdown"}
         print(sorted(heavy & set(sys.modules)))
         """
     )

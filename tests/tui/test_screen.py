@@ -10,7 +10,7 @@ import pytest
 
 from controlplane.eventlog.log import EventLog
 from controlplane.model.errors import ControlplaneError
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from tests.tui import sample
 from tests.tui.driving import Clock, alerts, notices, painted, painted_all, ready, renew, screen_text, terminal, until
 from tests.tui.sample import NOW

@@ -35,7 +35,7 @@ from controlplane.model.payloads import (
     SourceRecovered,
 )
 from controlplane.model.recommendations import Status
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from controlplane.notify.addresses import Kind
 from controlplane.notify.preview import bodies
 from controlplane.tick.digesting import digest_message

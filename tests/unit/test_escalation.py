@@ -15,7 +15,7 @@ from controlplane.model.notifications import Action, Delivery, Incident
 from controlplane.model.oncall import Escalation, OnCall, Pause, Person, Progress
 from controlplane.model.payloads import IncidentChanged, NotificationSuppressed
 from controlplane.model.routes import Route, Times
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from controlplane.model.silences import Silence
 from controlplane.notify.escalation import Situation, escalated
 from controlplane.notify.reach import Reach

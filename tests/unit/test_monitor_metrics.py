@@ -26,7 +26,7 @@ from controlplane.model.payloads import (
     RecommendationRejected,
     SourceFailed,
 )
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from controlplane.model.time import to_ms
 from controlplane.monitor import vitals
 from controlplane.monitor.bounded import LONGEST, MOST, OTHER, bounded

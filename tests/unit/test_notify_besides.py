@@ -22,7 +22,7 @@ from controlplane.model.payloads import (
 from controlplane.model.recommendations import Recommendation, Status
 from controlplane.model.resources import Inventory
 from controlplane.model.routes import Route, Times, Tree
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from controlplane.model.silences import Silence
 from controlplane.model.views import AdviceTold
 from controlplane.notify import message as words

@@ -11,7 +11,7 @@ from controlplane.model.payloads import IncidentChanged, NotificationQueued, Not
 from controlplane.model.recommendations import Status, Survival
 from controlplane.model.resources import Resource, ResourceKind
 from controlplane.model.routes import Inhibition, Times
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from controlplane.model.silences import Silence
 from controlplane.notify.compose import survival
 from controlplane.notify.decide import decide

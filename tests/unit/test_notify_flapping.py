@@ -6,7 +6,7 @@ import pytest
 
 from controlplane.model.notifications import Incident
 from controlplane.model.payloads import NotificationSuppressed
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from tests.notify_cases import Desk, alert, at, told, tree
 
 MINUTE, HOUR = 60, 3600

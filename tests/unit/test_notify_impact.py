@@ -13,7 +13,7 @@ from controlplane.model.alerts import Alert
 from controlplane.model.notifications import Action
 from controlplane.model.resources import Inventory, Resource, ResourceKind
 from controlplane.model.routes import Tree
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from controlplane.notify.groups import Grouper
 from controlplane.notify.impact import Extent
 from controlplane.notify.labels import Places

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from controlplane.model.notifications import Action, Shown
 from controlplane.model.rate import Rate, parse_rate
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from controlplane.notify.channels import load_channels
 from controlplane.notify.latency import Latency, latency
 from controlplane.notify.pace import HOUSE, Bucket

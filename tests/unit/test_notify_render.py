@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from controlplane.model.errors import ControlplaneError
 from controlplane.model.notifications import Action, Message, Shown, Subject
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from controlplane.notify.addresses import kind_of, own, scrub, secrets_of
 from controlplane.notify.mail import html
 from controlplane.notify.message import fit, text

@@ -70,7 +70,7 @@ from controlplane.model.payloads import (
     TelemetrySetAside,
 )
 from controlplane.model.recommendations import Status
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from controlplane.model.views import DeliveryState, KnownResource
 from tests.drafts import (
     BY_PAYLOAD,

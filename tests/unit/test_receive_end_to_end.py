@@ -12,7 +12,7 @@ from controlplane.model.events import Draft
 from controlplane.model.notifications import Delivery, Incident
 from controlplane.model.oncall import Escalation, OnCall, Person
 from controlplane.model.payloads import AlertFired, AlertResolved, NotificationSuppressed
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from controlplane.model.time import to_ms
 from controlplane.notify.decide import decide, due
 from tests.notify_cases import Desk, alert, facts, queued, tree

@@ -20,7 +20,7 @@ from controlplane.model.methods import RightSize
 from controlplane.model.prices import PriceBook
 from controlplane.model.recommendations import Price, PriceSource, Proposal, Recommendation, Status
 from controlplane.model.resources import Inventory, Resource
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from controlplane.scaling import right_size
 from tests.advice_cases import AT, HOSTILE, alert, arguments, check_complete, history, limit, resource, stage
 from tests.drafts import recommendation

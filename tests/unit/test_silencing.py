@@ -13,7 +13,7 @@ from controlplane.eventlog.projections import SILENCES
 from controlplane.model.matchers import Matcher, parse_matchers
 from controlplane.model.payloads import AlertFired, AlertPending, NoteAdded, RecommendationProposed, ResourceAdded
 from controlplane.model.resources import Resource, ResourceKind
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from controlplane.model.silences import Silence
 from controlplane.operator import MAX_NOTE, ActionRefused, Operator
 from controlplane.silencing import firing, named

@@ -10,7 +10,7 @@ from controlplane.model.notifications import Action, Delivery
 from controlplane.model.payloads import AlertFired, IncidentChanged, NotificationQueued
 from controlplane.model.resources import Inventory, Resource, ResourceKind
 from controlplane.model.routes import Route, Tree
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from controlplane.model.time import to_ms
 from controlplane.notify.desk import Rules
 from controlplane.notify.groups import Grouper

@@ -9,7 +9,7 @@ import pytest
 from controlplane.model.alerts import alert_id
 from controlplane.model.events import Event
 from controlplane.model.payloads import AlertFacts, AlertFired
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from controlplane.model.time import from_ms
 from controlplane.settings import Retention
 from controlplane.telemetry.query import QueryError

@@ -10,7 +10,7 @@ from controlplane.history import History
 from controlplane.model.labels import canonical
 from controlplane.model.payloads import AlertFacts
 from controlplane.model.recommendations import Evidence
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from controlplane.model.time import to_ms
 from controlplane.tick.trends import POINTS, with_trends
 from tests import drafts

@@ -9,7 +9,7 @@ from controlplane.model.alerts import Alert
 from controlplane.model.base import Model
 from controlplane.model.events import Event
 from controlplane.model.recommendations import Recommendation
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from controlplane.model.silences import Silence
 from controlplane.model.time import human_duration
 from controlplane.model.units import human, many

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from tui.data.recording import Recorded
 from tui.data.timeline_index import TimelineIndex
 

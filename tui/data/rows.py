@@ -6,7 +6,7 @@ from datetime import datetime
 from controlplane.model.alerts import Acknowledgement, Alert, AlertState
 from controlplane.model.errors import ControlplaneError
 from controlplane.model.recommendations import Recommendation, Status
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from controlplane.model.silences import Silence
 from tui.data.log import History, Measured
 from tui.data.told import Told

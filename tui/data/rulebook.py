@@ -4,11 +4,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from controlplane.model.errors import ControlplaneError
 from controlplane.model.labels import printable
-from controlplane.model.rules import AlertRule, DriftRule, Placed
 from controlplane.runbooks import FOLDERS, runbook
+
+if TYPE_CHECKING:
+    from controlplane.model.rules import Placed
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +31,11 @@ Rules = Mapping[tuple[str, str], RuleFacts]
 """(platform, rule id) → its facts."""
 
 
-def rule_facts(placed: Iterable[Placed]) -> Rules:
+def rule_facts(placed: "Iterable[Placed]") -> Rules:
     """The facts of the alert and drift rules of a rule set."""
+    # Imported here: the first paint doesn't wait for it.
+    from controlplane.model.rules import AlertRule, DriftRule
+
     found: dict[tuple[str, str], RuleFacts] = {}
     for one in placed:
         rule = one.rule

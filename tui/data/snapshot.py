@@ -10,7 +10,7 @@ from operator import attrgetter
 from controlplane.model.alerts import Alert, AlertState
 from controlplane.model.payloads import RuleSetActivated, TickCompleted
 from controlplane.model.recommendations import Recommendation
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from controlplane.model.silences import Silence
 from controlplane.model.views import DeliveryRecord, RuleHealth, SourceHealth, Unadvised
 from tui.data.log import Measured

@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
-from rich.markdown import Markdown
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
@@ -88,5 +87,8 @@ def _runbook(text: str, row: Row) -> RenderableType:
     if not text:
         named = f"The runbook {row.alert.runbook} isn't here." if row.alert.runbook else "The rule names no runbook."
         return Text(named, theme.QUIET)
+    # Imported here: the first paint doesn't wait for it.
+    from rich.markdown import Markdown
+
     code = "ansi_dark" if theme.CURRENT.dark else "ansi_light"
     return Group(heading("Runbook", first=True), Markdown(text, code_theme=code, hyperlinks=False))

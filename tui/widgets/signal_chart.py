@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from textual_plot import HiResMode, PlotWidget
 from textual_plot.axis_formatter import AxisFormatter, NumericAxisFormatter
 
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from controlplane.model.units import is_state
 from tui import theme
 from tui.data import History

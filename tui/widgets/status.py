@@ -6,7 +6,7 @@ from rich.cells import cell_len
 from rich.text import Text
 from textual.widgets import Static
 
-from controlplane.model.rules import Severity
+from controlplane.model.severity import Severity
 from controlplane.model.time import human_duration
 from tui import theme
 from tui.data import Snapshot

@@ -6,7 +6,7 @@ Every default that no source gives is this house's and says so; a pack overrides
 from typing import Any, Literal
 
 from controlplane.model.methods.active_standby import ActiveStandby
-from controlplane.model.methods.base import Bytes, Parameters, Step, parse_bytes
+from controlplane.model.methods.base import Parameters, Step
 from controlplane.model.methods.brokers import Brokers
 from controlplane.model.methods.failover import Load, Primary, Zone
 from controlplane.model.methods.fleet import Fleet
@@ -20,6 +20,7 @@ from controlplane.model.methods.replicas import Replicas
 from controlplane.model.methods.reserve import Lag, Reserve
 from controlplane.model.methods.right_size import RightSize
 from controlplane.model.methods.scaling import ConsumerLag, Placement, StorageGrowth
+from controlplane.model.sizes import Bytes, parse_bytes
 
 __all__ = [
     "PARAMETERS",

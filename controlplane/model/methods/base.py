@@ -1,15 +1,12 @@
-"""What parameters of methods are made of: strict sizes, shares, rates, durations and steps."""
+"""What parameters of methods are made of: strict shares, rates, durations and steps."""
 
-import math
-import re
 from collections.abc import Collection
 from datetime import timedelta
 from typing import Annotated, ClassVar, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, Strict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
 
 from controlplane.model.time import Duration
-from controlplane.model.units import convert
 
 
 class Parameters(BaseModel):
@@ -25,25 +22,6 @@ class Parameters(BaseModel):
         raise NotImplementedError(type(self).__name__)
 
 
-_BYTES = re.compile(r"(\d+(?:\.\d+)?)\s*((?:[kMGT]|[KMGT]i)?By)")
-
-
-def parse_bytes(value: object) -> float:
-    """Read `100 GBy` or `1 MiBy`; a bare number has no unit and raises ValueError."""
-    match = _BYTES.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError(f"{value!r} is not a size; write a number and a unit, such as 100 GBy or 1 MiBy")
-    size = convert(float(match[1]), match[2], "By")
-    if not math.isfinite(size):
-        raise ValueError(f"{value!r} is too large")
-    return size
-
-
-Bytes = Annotated[
-    float,
-    BeforeValidator(lambda value: value if isinstance(value, float) else parse_bytes(value)),
-    PlainSerializer(lambda size: f"{size:.0f} By", return_type=str),
-]
 Fraction = Annotated[float, Strict(), Field(gt=0, le=1, allow_inf_nan=False)]
 Rate = Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)]
 Positive = Annotated[Duration, Field(gt=timedelta(0))]

@@ -5,8 +5,9 @@ from typing import Annotated
 
 from pydantic import Field, Strict, model_validator
 
-from controlplane.model.methods.base import Bytes, Parameters, PriceId, Rate, Step
+from controlplane.model.methods.base import Parameters, PriceId, Rate, Step
 from controlplane.model.methods.member_load import DISK, MemberLoad
+from controlplane.model.sizes import Bytes
 from controlplane.model.time import Duration
 
 

@@ -5,7 +5,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from controlplane.model.methods.base import Bytes, Parameters, Positive
+from controlplane.model.methods.base import Parameters, Positive
+from controlplane.model.sizes import Bytes
 from controlplane.model.time import Duration
 
 

@@ -6,7 +6,8 @@ from typing import Annotated, ClassVar
 from pydantic import Field, Strict
 
 from controlplane.model.commands import Argv, templates
-from controlplane.model.methods.base import Bytes, Fraction, Parameters, Positive, PriceId
+from controlplane.model.methods.base import Fraction, Parameters, Positive, PriceId
+from controlplane.model.sizes import Bytes
 from controlplane.model.time import Duration
 
 Count = Annotated[int, Strict(), Field(ge=1, le=10_000)]

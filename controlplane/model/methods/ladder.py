@@ -7,7 +7,8 @@ from typing import Annotated, Self
 from pydantic import Field, Strict, model_validator
 
 from controlplane.model.commands import Argv, templates
-from controlplane.model.methods.base import Bytes, Fraction, Parameters, Positive, PriceId, Rate
+from controlplane.model.methods.base import Fraction, Parameters, Positive, PriceId, Rate
+from controlplane.model.sizes import Bytes
 from controlplane.model.time import Duration
 
 SignalText = Annotated[str, Field(min_length=1)]

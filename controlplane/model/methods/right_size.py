@@ -6,7 +6,8 @@ from typing import Annotated, ClassVar, Literal, Self, get_args
 from pydantic import BaseModel, Field, Strict, model_validator
 
 from controlplane.model.commands import Argv, templates
-from controlplane.model.methods.base import Bytes, Fraction, Parameters, Positive, PriceId
+from controlplane.model.methods.base import Fraction, Parameters, Positive, PriceId
+from controlplane.model.sizes import Bytes
 
 Part = Literal["cores", "memory", "network", "disk"]
 PARTS: tuple[Part, ...] = get_args(Part)

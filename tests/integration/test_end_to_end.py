@@ -970,7 +970,7 @@ def test_one_signal_that_fails_holds_up_no_other_and_is_caught_up_with(tmp_path:
             assert plane.health("north").behind == {"others/queue.depth": to_ms(PAST - 2 * MINUTE)}
             assert len(plane.of_rule("queues-deep", "alert_resolved")) == 1
 
-            # In the same step, and beyond one bite of 60 steps.
+            # In the same step, and beyond one bite.
             front.behave = forward(zones["north"])
             plane.tick(PAST + 30 * MINUTE)
             assert plane.health("north").behind == {}

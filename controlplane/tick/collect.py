@@ -23,7 +23,7 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 MAX_STEPS = 96
-"""Steps asked for at once (24 minutes of 15 s); a longer absence is caught up bite by bite: progress survives a crash."""
+"""Steps asked for at once; a longer absence is caught up bite by bite, so that progress survives a crash."""
 
 
 @dataclass(frozen=True, slots=True)

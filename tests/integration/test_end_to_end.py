@@ -795,7 +795,7 @@ def test_decisions_do_not_depend_on_when_ticks_run(tmp_path: Path) -> None:
         for minute in (3, 4, 11, 13, 14, 23, 29, 40):
             uneven.tick(busy + minute * MINUTE)
         report = late.tick(end)
-        assert [done.steps for done in report.decided] == [60] * 7 + [40]
+        assert [done.steps for done in report.decided] == [96] * 4 + [76]
 
         found = each.decisions()
         fired = {event.payload.facts.rule for event in each.events("alert_fired", "alert_no_data")}

@@ -110,7 +110,7 @@ def _backfilled(
 
 
 def _line(sheet: Sheet, slot: int, before: int) -> Line:
-    there = sheet.there(slice(slot, slot + 1))[:, 0] & (sheet.steps < before) & (sheet.steps >= before - KEPT_MS)
+    there = sheet.there(slice(slot, slot + 1))[:, 0] & (sheet.steps < before) & (sheet.steps > before - KEPT_MS)
     return Line(sheet.steps[there], sheet.value[there, slot])
 
 

@@ -16,6 +16,7 @@ from tests.tui.sample import NOW
 from tui.app import ControlplaneApp
 from tui.data import SnapshotReader
 from tui.widgets.alert_list import AlertList
+from tui.widgets.row_list import RowList
 
 
 class Clock:
@@ -94,3 +95,8 @@ def screen_text(app: ControlplaneApp) -> str:
 def notices(app: ControlplaneApp) -> list[str]:
     """The notifications that are up."""
     return [notice.message for notice in app._notifications]
+
+
+def row_line(table: RowList[Any], name: str) -> int:
+    """The line on which a list shows the row of an id."""
+    return next(number for number, row in enumerate(table.rows) if row.id == name)

@@ -13,7 +13,7 @@ from controlplane.model.severity import Severity
 from controlplane.operator import Operator
 from controlplane.silencing import matchers_of
 from tests.tui import sample
-from tests.tui.driving import alerts, notices, painted, ready, renew, screen_text, terminal, until
+from tests.tui.driving import alerts, notices, painted, ready, renew, row_line, screen_text, terminal, until
 from tests.tui.sample import NOW
 from tui.acting.times import beginning, ending
 from tui.screens.confirm import ConfirmDialog
@@ -145,7 +145,7 @@ async def test_a_silence_is_ended_from_its_screen_and_made_again(log: EventLog) 
         await renew(pilot)
         await until(lambda: not app.busy)
         table = app.screen.table
-        table.move_to(table._index[f"silence:{made.id}"])
+        table.move_to(row_line(table, f"silence:{made.id}"))
         await pilot.pause()
         await pilot.press("u")
         assert "switch replaced" in screen_text(app)
@@ -210,7 +210,7 @@ async def test_what_is_done_about_marked_alerts_is_done_or_refused_one_by_one(lo
         await ready(pilot)
         table = alerts(app)
         for name in (*rows, taken):
-            table.move_to(table._index[name])
+            table.move_to(row_line(table, name))
             await pilot.press("space")
         await pilot.pause()
         assert [row.id for row in table.marked] == [*rows, taken]
@@ -259,7 +259,7 @@ async def test_each_marked_alert_gets_a_silence_of_its_own(log: EventLog) -> Non
         table = alerts(app)
         wanted = [row for row in table.rows if row.alert.severity is Severity.CRITICAL][:2]
         for row in wanted:
-            table.move_to(table._index[row.id])
+            table.move_to(row_line(table, row.id))
             await pilot.press("space")
         dialog = await opened(pilot)
         assert not dialog.query(MatcherLine)

@@ -11,7 +11,7 @@ from controlplane.eventlog.projections import ALERTS
 from controlplane.model.errors import ControlplaneError
 from controlplane.operator import Operator
 from tests.tui import sample
-from tests.tui.driving import Clock, alerts, notices, painted, ready, renew, screen_text, terminal, until
+from tests.tui.driving import Clock, alerts, notices, painted, ready, renew, row_line, screen_text, terminal, until
 from tests.tui.sample import NOW
 from tui.app import ControlplaneApp
 from tui.commands import Kind
@@ -75,7 +75,7 @@ async def test_a_note_and_two_deliberate_steps_acknowledge(log: EventLog) -> Non
         await until(lambda: app.snapshot.by_id[alert].alert.acknowledged, "the acknowledgement in the picture")
         await pilot.pause()
         assert log.row(ALERTS, alert).acknowledged.note == "on it"
-        assert "ACK" in painted(alerts(app)).split("\n")[alerts(app)._index[alert] + 1]
+        assert "ACK" in painted(alerts(app)).split("\n")[row_line(alerts(app), alert) + 1]
         assert "“on it”" in painted(app.screen.query_one("#headline"))
         assert any(message.startswith("Acknowledged") for message in notices(app))
 

@@ -10,7 +10,7 @@ from controlplane.model.payloads import RecommendationRevised
 from controlplane.model.recommendations import Status
 from controlplane.operator import Operator
 from tests.tui import sample
-from tests.tui.driving import notices, painted, painted_all, ready, renew, screen_text, terminal, until
+from tests.tui.driving import notices, painted, painted_all, ready, renew, row_line, screen_text, terminal, until
 from tests.tui.sample import NOW
 from tui.commands import Kind, refusal
 from tui.questions import cell
@@ -119,7 +119,7 @@ async def test_a_decision_that_fails_leaves_a_mark_until_it_succeeds(log: EventL
     app = terminal(log, actions=Failing(log))
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         name = await at(pilot, "scale_out")
-        line = app.screen.table._index[name] + 1
+        line = row_line(app.screen.table, name) + 1
         await pilot.press("A", "tab", "enter")
         await until(lambda: notices(app))
         await pilot.pause()

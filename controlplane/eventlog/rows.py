@@ -131,7 +131,7 @@ def load_rows(connection: Connection, projection: Projection[T], key: str | None
     found = select(projections.c.key, projections.c.doc).where(projections.c.name == projection.name)
     if key is not None:
         found = found.where(projections.c.key == key)
-    docs = {row.key: row.doc for row in connection.execute(found)}
+    docs = dict(connection.execute(found).tuples().all())
     return {key: _decode(projection, key, docs[key]) for key in sorted(docs)}
 
 
@@ -148,7 +148,7 @@ def load_documents(connection: Connection, projection: Projection[Any], after: i
     """Key, position and JSON of the stored rows whose position is beyond `after`, in no order."""
     columns = (projections.c.key, projections.c.position, projections.c.doc)
     found = select(*columns).where(projections.c.name == projection.name, projections.c.position > after)
-    return [(row.key, row.position, row.doc) for row in connection.execute(found)]
+    return [(key, position, doc) for key, position, doc in connection.execute(found).all()]
 
 
 def _decode(projection: Projection[T], key: str, doc: str) -> T:

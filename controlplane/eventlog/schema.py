@@ -37,7 +37,10 @@ class SafeText(TypeDecorator[str]):
         return value if value is None else _UNSTORABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> str | None:  # noqa: ARG002
-        return value if value is None else _ESCAPE.sub(lambda found: chr(int(found[1], 16)), value)
+        # Hardly any text has an escape, and looking for one costs less than the expression.
+        if value is None or "\\u" not in value:
+            return value
+        return _ESCAPE.sub(lambda found: chr(int(found[1], 16)), value)
 
 
 def to_text(instant: datetime) -> str:

@@ -76,7 +76,8 @@ def decode_payload(text: str, where: str) -> EventPayload:
 
 def to_event(stored: Stored, payload: EventPayload | None = None) -> Event:
     """The event of a row; `payload` saves decoding it again."""
-    return Event(
+    # The columns have been checked as they were written, and the payload is checked here.
+    return Event.model_construct(
         position=stored.position,
         id=UUID(stored.id),
         stream=stored.stream,

@@ -131,7 +131,7 @@ def load_rows(connection: Connection, projection: Projection[T], key: str | None
     found = select(projections.c.key, projections.c.doc).where(projections.c.name == projection.name)
     if key is not None:
         found = found.where(projections.c.key == key)
-    docs = dict(connection.execute(found).tuples().all())
+    docs = dict(connection.execute(found).all())
     return {key: _decode(projection, key, docs[key]) for key in sorted(docs)}
 
 

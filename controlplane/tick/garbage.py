@@ -4,7 +4,7 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-THRESHOLD = 200_000
+THRESHOLD = 5_000_000
 """New objects before it looks at them."""
 
 

@@ -24,6 +24,7 @@ from controlplane.model.units import many
 if TYPE_CHECKING:
     from controlplane.eventlog.log import EventLog
     from controlplane.model.views import DeliveryRecord
+    from controlplane.settings import Settings
 
 
 @click.command("dead-letters")
@@ -106,9 +107,10 @@ def retry(*, name: str | None, everything: bool, as_json: bool, config: Any) -> 
 
 @click.command()
 @click.option("--channel", "names", multiple=True, metavar="NAME", help="Only this one; as often as you like.")
+@click.option("--route", metavar="PATH", help="Those of a route, as `notify routes` names it: root, 0, 0/1 …")
 @json_option
 @config_option
-def test(*, names: tuple[str, ...], as_json: bool, config: Any) -> None:
+def test(*, names: tuple[str, ...], route: str | None, as_json: bool, config: Any) -> None:
     """Send a message that is marked as a test through the real channels; exit 1 where one fails.
 
     At PagerDuty it opens a page and ends it at once. Nothing is recorded, and neither an incident nor a tick is needed.
@@ -123,7 +125,8 @@ def test(*, names: tuple[str, ...], as_json: bool, config: Any) -> None:
         raise click.UsageError(f"there is no channel {unknown[0]} under notify.channels; there is {there}")
     if not declared:
         raise click.ClickException("no channel is declared: add one under notify.channels")
-    wanted = list(dict.fromkeys(names)) or declared
+    chosen = (*names, *_of_route(settings, route)) if route is not None else names
+    wanted = list(dict.fromkeys(chosen)) or declared
     with console(stderr=True).status("sending"):
         found = probe(
             bootstrap.channels(settings),
@@ -148,3 +151,18 @@ def test(*, names: tuple[str, ...], as_json: bool, config: Any) -> None:
         columns = ("Channel", "Kind", "Outcome", "Took", "Detail")
         console().print(table("Tests", columns, rows, right=("Took",), whole=("Channel", "Outcome", "Took")))
     finish(0 if all(one.delivered for one in found) else 1)
+
+
+def _of_route(settings: "Settings", path: str) -> tuple[str, ...]:
+    """The channels that a route tells; UsageError where there is no such route, or it tells nobody."""
+    from controlplane import bootstrap
+    from controlplane.model.routes import Tree
+
+    nodes = {node.path or "root": node for _, node, _ in Tree(bootstrap.route(settings.notify)).walk()}
+    if path not in nodes:
+        raise click.UsageError(
+            f"there is no route {path}; there is {', '.join(nodes)} (see `controlplane notify routes`)"
+        )
+    if not nodes[path].channels:
+        raise click.UsageError(f"the route {path} tells nobody")
+    return nodes[path].channels

@@ -36,6 +36,13 @@ notify:
   - {name: bot, url: {env: URL_BOT}}
   - {name: pager, url: {env: URL_PAGER}, rate: 60/m}
 """
+ROUTED = """\
+  route:
+    channels: [hook]
+    routes:
+    - {match: [severity="critical"], channels: [pager]}
+    - {match: [severity="info"], channels: []}
+"""
 
 
 @pytest.fixture
@@ -72,6 +79,17 @@ def test_a_test_reaches_every_channel_and_says_that_it_is_one(run: Run, configur
     assert providers.open_incidents() == set(), "the page of the test is ended"
     assert not (configured / ".controlplane" / "events.db").exists(), "nothing is recorded"
     silent(done.out, done.err)
+
+
+def test_a_test_of_a_route_reaches_its_channels_alone(run: Run, configured: Path, providers: Providers):
+    (configured / "controlplane.yaml").write_text(SETTINGS + ROUTED)
+    done = run("notify", "test", "--route", "0", "--json")
+    assert [one["channel"] for one in done.json] == ["pager"]
+    assert not providers.slack
+    for path, why in (("7", "there is no route 7; there is root, 0, 1"), ("1", "the route 1 tells nobody")):
+        refused = run("notify", "test", "--route", path)
+        assert refused.code == 2
+        assert why in refused.err
 
 
 def test_a_test_that_fails_says_why(run: Run, configured: Path, providers: Providers, monkeypatch: pytest.MonkeyPatch):

@@ -231,8 +231,7 @@ async def test_5000_alerts_renewed_each_second_do_not_hold_up_the_loop() -> None
             worst.append(max(turns))
         await pilot.pause()
         assert len(alerts(app).rows) == 5_000
-        # Each renewal does the same: what else runs on the machine only adds to some of them.
-        assert min(worst) < 0.05, worst
+        assert statistics.median(worst) < 0.05, worst
 
 
 async def test_filtering_and_sorting_5000_alerts_take_less_than_100_ms() -> None:
@@ -336,7 +335,7 @@ def test_a_real_terminal_through_resizes_and_updates(url: str, log: EventLog) ->
         assert all(len(line) <= 160 for line in found.split("\n"))
         assert "LIVE" in found
         run("send-keys", "-t", session, "q")
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 5
         while subprocess.run([str(tmux), *socket, "has-session", "-t", session], capture_output=True).returncode == 0:
             assert time.monotonic() < deadline
             time.sleep(0.05)

@@ -264,9 +264,9 @@ class Rows:
                     return None
 
             def never() -> object:
-                raise NotImplementedError
+                raise RuntimeError("the rows are handed to the list; no log is opened")
 
-            app = ControlplaneApp(Fixed(never), None, environment="bench")  # type: ignore[arg-type]
+            app = ControlplaneApp(Fixed(never), None, environment="bench")  # type: ignore[arg-type] # it has no log and acts on none
             async with app.run_test(size=(COLUMNS, LINES)) as pilot:
                 app.post_message(ControlplaneApp.Arrived(snapshot))
                 while not app.delivered:

@@ -1,6 +1,6 @@
 """The event log: append, read, verify; projections change in the transaction that appends."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -30,9 +30,18 @@ from controlplane.eventlog.latest import LatestReading, decode_reading, latest
 from controlplane.eventlog.marks import Marked
 from controlplane.eventlog.migrate import prepare_tables
 from controlplane.eventlog.paging import fetch, page_of
+from controlplane.eventlog.progress import Progress, now_and_then
 from controlplane.eventlog.projections import PROJECTIONS, Projection
 from controlplane.eventlog.rebuild import needs_archives, rebuild
-from controlplane.eventlog.rows import load_documents, load_rows, load_some, read_versions, update_rows
+from controlplane.eventlog.rows import (
+    count_rows,
+    load_documents,
+    load_keys,
+    load_rows,
+    load_some,
+    read_versions,
+    update_rows,
+)
 from controlplane.eventlog.schema import events, projection_versions
 from controlplane.eventlog.size import size_of
 from controlplane.eventlog.verify import Verification
@@ -40,9 +49,6 @@ from controlplane.model.alerts import Reading
 from controlplane.model.events import Draft, Event
 
 T = TypeVar("T", bound=BaseModel)
-
-Progress = Callable[[int, int], None]
-"""Called now and then with events done and events in all."""
 
 PAGE = 1000
 """Events that one transaction reads."""
@@ -210,7 +216,7 @@ class EventLog(Marked):
         so that the cost doesn't grow with the log. `archives` begins with the first event that ever was, in the
         files of that folder; a problem there names the file.
         """
-        return verify_log(self._database, self._stretch, newest, archives, _every_page(progress))
+        return verify_log(self._database, self._stretch, newest, archives, now_and_then(progress, PAGE))
 
     def rebuild(
         self,
@@ -229,7 +235,7 @@ class EventLog(Marked):
         if unknown:
             raise EventStoreError(f"there is no projection {unknown[0]!r}; there are {', '.join(sorted(known))}")
         chosen = [p for p in self._projections if names is None or p.name in names]
-        rebuild(self._database, chosen, self._of_types, archives, _every_page(progress))
+        rebuild(self._database, chosen, self._of_types, archives, now_and_then(progress, PAGE))
 
     def rows(self, projection: Projection[T]) -> dict[str, T]:
         """All rows of a projection by key."""
@@ -253,6 +259,16 @@ class EventLog(Marked):
         """
         with self._database.reading() as connection:
             return load_documents(connection, projection, after)
+
+    def keys(self, projection: Projection[Any]) -> set[str]:
+        """The keys of all rows of a projection."""
+        with self._database.reading() as connection:
+            return load_keys(connection, projection)
+
+    def count(self, projection: Projection[Any]) -> int:
+        """How many rows a projection has."""
+        with self._database.reading() as connection:
+            return count_rows(connection, projection)
 
     def size(self) -> int:
         """Bytes that the store takes, without archives."""
@@ -332,15 +348,3 @@ class EventLog(Marked):
             raise EventStoreError(
                 f"{self._database.name}: another version of the program changed the projections. Restart this one"
             )
-
-
-def _every_page(progress: Progress | None) -> Progress:
-    told = 0
-
-    def tell(done: int, total: int) -> None:
-        nonlocal told
-        if progress and (done - told >= PAGE or done == total):
-            told = done
-            progress(done, total)
-
-    return tell

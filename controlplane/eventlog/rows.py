@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
-from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, func, insert, select, update
 
 from controlplane.eventlog.codec import decode, encode
 from controlplane.eventlog.errors import UnreadableEvent
@@ -149,6 +149,17 @@ def load_documents(connection: Connection, projection: Projection[Any], after: i
     columns = (projections.c.key, projections.c.position, projections.c.doc)
     found = select(*columns).where(projections.c.name == projection.name, projections.c.position > after)
     return [(key, position, doc) for key, position, doc in connection.execute(found).all()]
+
+
+def load_keys(connection: Connection, projection: Projection[Any]) -> set[str]:
+    """The keys of the stored rows."""
+    return set(connection.scalars(select(projections.c.key).where(projections.c.name == projection.name)))
+
+
+def count_rows(connection: Connection, projection: Projection[Any]) -> int:
+    """How many rows are stored."""
+    counted = select(func.count()).select_from(projections).where(projections.c.name == projection.name)
+    return connection.execute(counted).scalar_one()
 
 
 def _decode(projection: Projection[T], key: str, doc: str) -> T:

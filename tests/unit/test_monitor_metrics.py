@@ -3,6 +3,7 @@
 import subprocess
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -17,6 +18,7 @@ from controlplane.eventlog.log import EventLog
 from controlplane.model.payloads import (
     AlertFired,
     AlertPending,
+    AlertResolved,
     NotificationDeadLettered,
     NotificationDelivered,
     NotificationFailed,
@@ -30,6 +32,7 @@ from controlplane.model.severity import Severity
 from controlplane.model.time import to_ms
 from controlplane.monitor import vitals
 from controlplane.monitor.bounded import LONGEST, MOST, OTHER, bounded
+from controlplane.monitor.counting import Counting
 from controlplane.monitor.server import CannotListen, Gathering, MonitorServer
 from controlplane.settings import Heartbeat, Notify, PrometheusSource, Secret, Settings
 from tests.drafts import HOSTILE, START, delivery, draft, facts, ingested, recommendation, tick
@@ -273,6 +276,27 @@ def test_what_falls_together_is_merged_as_it_means() -> None:
     ages = {(f"n{n:05}",): float(n) for n in range(MOST + 5)}
     assert bounded(ages, max)[OTHER,] == MOST + 4
     assert bounded({("x" * 100 + "1",): 1.0, ("x" * 100 + "2",): 2.0}) == {("x" * 63 + "…",): 3.0}
+
+
+def test_scrapes_follow_what_comes_changes_and_goes(tmp_path: Path) -> None:
+    with EventLog.open(f"sqlite:///{tmp_path}/events.db") as log:
+        counting = Counting(log)
+        assert counting.alerts() == Counter()
+
+        def seen(*payloads: AlertPending | AlertFired | AlertResolved) -> Counter[tuple[str, str, str]]:
+            log.append([draft(payload) for payload in payloads], recorded_at=START)
+            assert counting.alerts() == Counting(log).alerts(), "as if it were the first look"
+            return counting.alerts()
+
+        def ended(alert: str) -> AlertResolved:
+            return AlertResolved(facts=facts(alert), fired_at=START, reason="condition")
+
+        firing, pending = ("catalyst", "critical", "firing"), ("catalyst", "critical", "pending")
+        assert seen(AlertPending(facts=facts("a1")), AlertFired(facts=facts("a2"))) == {firing: 1, pending: 1}
+        assert seen(AlertFired(facts=facts("a1"))) == {firing: 2}
+        assert seen(ended("a2")) == {firing: 1}
+        assert seen(ended("a1"), AlertFired(facts=facts("a3"))) == {firing: 1}, "as many as before"
+        assert seen(AlertFired(facts=facts("a1"))) == {firing: 2}, "it is back"
 
 
 def test_a_scrape_of_5000_alerts_is_cheap(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ class Plane:
 
     def of_rule(self, rule: str, *types: str) -> list[Event]:
         """Alert events with facts, of one rule."""
-        return [event for event in self.events(*types) if event.payload.facts.rule == rule]  # type: ignore[union-attr]
+        return [event for event in self.events(*types) if event.payload.facts.rule == rule]
 
     def decisions(self) -> list[tuple[Any, ...]]:
         """What was decided, in order: everything of an event that may not depend on when ticks ran."""
@@ -131,8 +131,8 @@ class Plane:
     def windows(self, source: str) -> list[tuple[int, int]]:
         """(start, end] of everything that was evaluated of a source, in order."""
         found = [event.payload for event in self.events("samples_ingested", source=source)]
-        assert all(payload.skipped_ms == 0 for payload in found)  # type: ignore[union-attr]
-        return [(payload.start_ms, payload.end_ms) for payload in found]  # type: ignore[union-attr]
+        assert all(payload.skipped_ms == 0 for payload in found)
+        return [(payload.start_ms, payload.end_ms) for payload in found]
 
 
 def assert_no_gap(windows: Sequence[tuple[int, int]]) -> None:

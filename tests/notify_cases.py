@@ -188,7 +188,7 @@ class Desk:
         when = at(seconds)
         changes = [fired(a, when) for a in fire]
         changes += [resolved(self.alerts.pop(name), when) for name in resolve]
-        self.alerts |= {draft.payload.facts.alert: a for draft, a in zip(changes, fire, strict=False)}  # type: ignore[union-attr]
+        self.alerts |= {draft.payload.facts.alert: a for draft, a in zip(changes, fire, strict=False)}
         drafts = self.decide(seconds, changes, recommendations)
         for draft in drafts:
             if isinstance(draft.payload, IncidentChanged):
@@ -207,7 +207,7 @@ class Desk:
                 sent = queued(self.step(now))
                 found += [(now, [m.alert for m in d.message.members if m.firing]) for d in sent]
             now += every
-        return found  # type: ignore[return-value]
+        return found
 
     def decide(
         self, seconds: float, changes: Sequence[Draft], recommendations: Sequence[Recommendation] = ()

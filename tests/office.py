@@ -113,7 +113,7 @@ def the_office(
     for one in made:
         told = [event.model_dump_json() for event in one.log.read()]
         told += [row.model_dump_json() for p in (OUTBOX, DELIVERIES, INCIDENTS) for row in one.log.rows(p).values()]
-        records = [record for phase in ("setup", "call") for record in caplog.get_records(phase)]  # type: ignore[arg-type]
+        records = [record for phase in ("setup", "call") for record in caplog.get_records(phase)]
         told += [record.getMessage() + str(record.exc_text) for record in records]
         for secret in SECRETS:
             assert not [line for line in told if secret in line]

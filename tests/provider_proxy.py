@@ -305,13 +305,13 @@ class _Provider(BaseHTTPRequestHandler):
 
     def __init__(self, connection: socket.socket, address: Any, server: _Server, host: str) -> None:
         self.host = host
-        super().__init__(connection, address, server)  # type: ignore[arg-type]
+        super().__init__(connection, address, server)
 
     def do_POST(self) -> None:
         self.close_connection = True
         data = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        server: _Server = self.server  # type: ignore[assignment]
+        server: _Server = self.server
         kind = headers.get("content-type", "").partition(";")[0]
         body = json.loads(data) if kind == "application/json" else {}
         if kind == "application/x-www-form-urlencoded":

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import trustme
-from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+from confluent_kafka.admin import AdminClient, NewTopic
 from cryptography.hazmat.primitives import serialization
 
 from tests.servers import Server, eventually, free_port, missing, require_binary, running

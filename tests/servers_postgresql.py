@@ -62,7 +62,7 @@ def postgresql_server() -> Iterator[PostgresqlServer]:
     home = Path(tempfile.mkdtemp(prefix="pg-"))
     try:
         if user:
-            os.chown(home, user["user"], user["group"])  # type: ignore[call-overload]
+            os.chown(home, user["user"], user["group"])
         secret = home / "password"
         secret.write_text(PASSWORD)
         secret.chmod(0o644)

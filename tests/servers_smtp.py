@@ -26,7 +26,7 @@ class Mails:
 
 class _Session(StreamRequestHandler):
     def handle(self) -> None:
-        mails: Mails = self.server.mails  # type: ignore[attr-defined]
+        mails: Mails = self.server.mails
         self.wfile.write(b"220 loopback\r\n")
         while line := self.rfile.readline():
             match line.strip().upper().split(b" ")[0].split(b":")[0]:

@@ -70,8 +70,8 @@ def test_what_a_platform_costs() -> None:
     kafka = Resource(id="a", platform="p", kind=ResourceKind.BROKER, role="kafka", price="rack-server", capacity=holds)
     made = compare("p", ways("p", [kafka], "book", book, own=True))
     assert [way.title for way in made.ways] == ["On-premise", "Cloud", "Hypervisors"]
-    assert made.months["kafka"]["book"].told() == "$791.67"  # type: ignore[union-attr]
-    assert made.months["kafka"]["book:cloud"].told() == "$1,791.68"  # type: ignore[union-attr]
+    assert made.months["kafka"]["book"].told() == "$791.67"
+    assert made.months["kafka"]["book:cloud"].told() == "$1,791.68"
 
 
 @pytest.mark.parametrize("kind", ResourceKind)

@@ -91,4 +91,4 @@ def test_a_closed_pipe_is_no_traceback(evening_home: Path, command: str) -> None
 
 @pytest.fixture
 def evening_home(evening: object) -> Path:
-    return evening.home  # type: ignore[attr-defined, no-any-return]
+    return evening.home

@@ -213,7 +213,7 @@ def test_what_is_folded_is_what_was_stored(log: EventLog) -> None:
     assert list(log.read()) == appended
     rows = log.rows(RECOMMENDATIONS)
     log.rebuild()
-    assert log.rows(RECOMMENDATIONS) == rows == {"r1": appended[0].payload.recommendation}  # type: ignore[union-attr]
+    assert log.rows(RECOMMENDATIONS) == rows == {"r1": appended[0].payload.recommendation}
 
 
 # idempotence
@@ -245,7 +245,7 @@ def test_another_payload_under_the_same_id_is_a_conflict(log: EventLog, together
     with pytest.raises(EventConflict, match=str(one.id)):
         log.append([fresh, one, other] if together else [fresh, other], recorded_at=START)
     assert list(log.read()) == before
-    assert set(log.rows(ALERTS)) == {event.payload.facts.alert for event in before}  # type: ignore[union-attr]
+    assert set(log.rows(ALERTS)) == {event.payload.facts.alert for event in before}
 
 
 def test_a_payload_of_an_older_version_with_fewer_fields_is_the_same(log: EventLog, url: str) -> None:
@@ -929,7 +929,7 @@ def test_two_processes_append_at_once_to_a_store_that_isnt_there_yet(url: str) -
         rows = log.rows(ALERTS)
         log.rebuild()
         assert log.rows(ALERTS) == rows
-        batches = [{event.payload.facts.alert[:-2] for event in found[i : i + 3]} for i in range(0, 320, 4)]  # type: ignore[union-attr]
+        batches = [{event.payload.facts.alert[:-2] for event in found[i : i + 3]} for i in range(0, 320, 4)]
         assert all(len(batch) == 1 for batch in batches)  # no batch is torn apart
 
 
@@ -955,7 +955,7 @@ def test_expected_versions_hold_between_processes(url: str) -> None:
     barrier = fork.Barrier(3)
     run(*((count_up, (url, 15, barrier)) for _ in range(3)))
     with EventLog.open(url) as log:
-        steps = [event.payload.steps for event in log.read(stream="counter")]  # type: ignore[union-attr]
+        steps = [event.payload.steps for event in log.read(stream="counter")]
         assert steps == list(range(1, 46))
 
 
@@ -1041,7 +1041,7 @@ def test_a_killed_process_leaves_whole_transactions(url: str) -> None:
         known[trial] = kill_after(url, trial, chance.choice([-1, 0, 1, 2]), chance.uniform(0, 0.02))
         with EventLog.open(url) as log:
             assert log.verify().ok
-            found = [event.payload.facts.alert for event in log.read()]  # type: ignore[union-attr]
+            found = [event.payload.facts.alert for event in log.read()]
             assert len(found) % BATCH == 0
             batches = [found[i : i + BATCH] for i in range(0, len(found), BATCH)]
             for batch in batches:

@@ -62,7 +62,7 @@ def test_only_so_many_rows_are_read(log: EventLog, monkeypatch: pytest.MonkeyPat
     read: list[int] = []
     fetch = log_module.fetch
 
-    def counting(connection, query):  # type: ignore[no-untyped-def]
+    def counting(connection, query):
         rows = fetch(connection, query)
         read.extend(row.position for row in rows)
         return rows

@@ -221,7 +221,7 @@ def test_damage_is_set_aside_and_the_caller_goes_on(tmp_path: Path, damage: str)
 
 
 def hosts(store: SampleStore) -> list[tuple[str, int, float]]:
-    return store.query("SELECT substr(labels ->> 'host', 2), ts, value FROM v_samples", 10**6).rows()  # type: ignore[return-value]
+    return store.query("SELECT substr(labels ->> 'host', 2), ts, value FROM v_samples", 10**6).rows()
 
 
 FILL = """

@@ -547,7 +547,7 @@ def rejected(one: Office, host: str = HOOKS, times: int = 1) -> None:
 
 def told_of_letters(one: Office) -> list[Delivery]:
     events = one.log.read(types={"notification_queued.v1"})
-    found = [event.payload.delivery for event in events]  # type: ignore[union-attr]
+    found = [event.payload.delivery for event in events]
     return [delivery for delivery in found if delivery.message.subject is Subject.SELF]
 
 

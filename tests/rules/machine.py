@@ -70,7 +70,7 @@ def samples(series: dict[str, str], *, source: str = "s", start: int = 1) -> Sam
             if value == "x":
                 silent.add(ts)
             elif value != "_":
-                rows.append((sid, ts, value))  # type: ignore[arg-type]
+                rows.append((sid, ts, value))
     coverage = []
     for index in range(length):
         ts = (start + index) * STEP

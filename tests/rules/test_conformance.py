@@ -70,7 +70,7 @@ def test_a_single_wrong_state_is_noticed(tmp_path: Path, step: int, state: str |
     assert promtool(tmp_path, cases, states).returncode == 0
     assert [now.get(KEY) for now in states[:13]] == [None] * 2 + ["pending"] * 4 + ["firing"] * 6 + [None]
     wrong = {**states[step], KEY: state} if state else {}
-    done = promtool(tmp_path, cases, [*states[:step], wrong, *states[step + 1 :]])  # type: ignore[list-item]
+    done = promtool(tmp_path, cases, [*states[:step], wrong, *states[step + 1 :]])
     assert done.returncode == 1
     assert f"time: {format_duration(timedelta(seconds=step * 15))}," in done.stdout + done.stderr
 

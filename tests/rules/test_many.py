@@ -101,7 +101,7 @@ def test_agrees_with_the_plain_machine_however_ticks_are_cut(
         inside = pl.col("ts").is_between(first * STEP, last * STEP, closed="right")
         covered = pl.col("last").is_between(first * STEP, last * STEP, closed="right")
         rows = window.samples.filter(inside)
-        order = shuffled.sample(range(len(rows)), len(rows))  # type: ignore[attr-defined]
+        order = shuffled.sample(range(len(rows)), len(rows))
         # As the store does, a window has the series that have samples in it, under numbers of its own.
         series = window.series.join(rows, on="sid", how="semi", maintain_order="left").with_columns(
             pl.col("sid") * 2 + first

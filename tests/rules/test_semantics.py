@@ -29,7 +29,7 @@ def at(step: int, *series: Series, answered: Sequence[str] = ("s",)) -> Samples:
 
 
 def tick(rules: RuleSet, state: pl.DataFrame, window: Samples, **more: object) -> Evaluation:
-    return evaluate(compile_rules(rules), state, window, STEP, **more)  # type: ignore[arg-type]
+    return evaluate(compile_rules(rules), state, window, STEP, **more)
 
 
 def told(done: Evaluation) -> list[tuple[str, str]]:

@@ -31,7 +31,7 @@ def ends(offsets: Numbers, partition: str = "0") -> pl.DataFrame:
 def judge(offsets: Numbers, lags: Numbers, log: Numbers, after: int = 0, **options: float) -> LagStatus:
     """The state of one partition `after` milliseconds after its last commit."""
     now = (len(offsets) - 1) * STEP + after
-    result = lag_status(commits(offsets, lags), ends(log), now, **options)  # type: ignore[arg-type]
+    result = lag_status(commits(offsets, lags), ends(log), now, **options)
     return LagStatus(result["status"][0])
 
 

@@ -89,7 +89,7 @@ def resource(
 def test_sums_say_what_they_lack(
     parts: list[tuple[str | None, str | None]], amount: str | None, bound: str, told: str
 ) -> None:
-    made = add((a and Decimal(a), q and Decimal(q)) for a, q in parts)  # type: ignore[misc]
+    made = add((a and Decimal(a), q and Decimal(q)) for a, q in parts)
     assert (made.amount, made.bound, made.told()) == (amount and Decimal(amount), bound, told)
 
 

@@ -128,7 +128,7 @@ def executed() -> Recommendation:
 
 
 def review(one: Recommendation, at: datetime, *, firing: bool) -> list[str]:
-    adviser = Adviser(None, Inventory(), lambda *_: Samples.empty(), {}, {})  # type: ignore[arg-type]
+    adviser = Adviser(None, Inventory(), lambda *_: Samples.empty(), {}, {})
     return [made.payload.type for made in adviser.review(one, facts("a1") if firing else None, at)]
 
 

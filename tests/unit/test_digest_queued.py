@@ -45,7 +45,7 @@ def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 def noted(plane: ControlPlane) -> list[tuple[str, tuple[str, ...], bool]]:
     events = plane.log.read(stream="digest")
-    return [(e.payload.day, e.payload.channels, bool(e.payload.reason)) for e in events]  # type: ignore[union-attr]
+    return [(e.payload.day, e.payload.channels, bool(e.payload.reason)) for e in events]
 
 
 def test_once_a_day_also_after_a_restart(opened: Any) -> None:

@@ -73,7 +73,7 @@ def test_after_an_absence_only_whoever_is_on_call_by_now_is_told(tmp_path: Path)
     tick(plane, at(STEPS - 1))
     # Only the steps of the last minute count for waits.
     assert told(plane.log)[:2] == [(3, "slack"), (STEPS - 1 - 4, "sms-ada")]
-    assert plane.log.row(ON_CALL, "primary").people == ("ada",)  # type: ignore[union-attr]
+    assert plane.log.row(ON_CALL, "primary").people == ("ada",)
 
 
 def test_a_schedule_that_cannot_be_read_is_a_source_that_fails_and_a_gap(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def told(failures: list[tuple[int, str, str]], advised: list[tuple[int, str]], e
         recommendation(f"r{at}").model_copy(update={"alert": "a1", "rule": rule, "at": START + at * MINUTE})
         for at, rule in advised
     ]
-    telling = Telling(None, events, {}, {one.id: one for one in made})  # type: ignore[arg-type]
+    telling = Telling(None, events, {}, {one.id: one for one in made})
     ends = None if ended is None else START + ended * MINUTE
     return telling.of("a1", "catalyst", "rule", Episode(START, None, START, ends), START + 60 * MINUTE)
 

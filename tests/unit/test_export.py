@@ -106,7 +106,7 @@ def checked(written: str, form: str) -> Any:
         assert all({"name", "hosts", "tasks", "tags"} <= set(play) for play in plays)
         return plays
     if form == "terraform":
-        return hcl2.loads(written)  # type: ignore[attr-defined]
+        return hcl2.loads(written)
     done = subprocess.run(["bash", "-n"], input=written, text=True, capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     return None

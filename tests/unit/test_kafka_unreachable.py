@@ -169,7 +169,7 @@ def test_a_name_server_that_keeps_silent_does_not_hold_us(monkeypatch: pytest.Mo
 
     slow = threading.Event()
 
-    class Slow(kafka_connection.AdminClient):  # type: ignore[misc,valid-type]
+    class Slow(kafka_connection.AdminClient):
         def __exit__(self, *args: Any) -> None:
             slow.wait(10)
 

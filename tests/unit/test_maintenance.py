@@ -258,7 +258,7 @@ def test_history_goes_from_hours_over_minutes_to_steps(store: SampleStore) -> No
     retention = Retention(full=timedelta(hours=4), five_minutes=timedelta(hours=12))
     store.maintain(at(START + DAY), retention)
     for aggregate, of_hour in (("avg", 1.5), ("min", 0.0), ("max", 3.0), ("last", 3.0)):
-        history = store.history(START - 1, START + DAY, aggregate=aggregate)  # type: ignore[arg-type]
+        history = store.history(START - 1, START + DAY, aggregate=aggregate)
         assert history.series.height == 1
         expected = [(START + n * HOUR, 4 * n + of_hour) for n in range(12)]
         expected += [(ts, float(n)) for n, ts in enumerate(day) if ts >= START + 12 * HOUR]
@@ -412,8 +412,8 @@ def test_two_mirrors_at_once_copy_each_event_once(store: SampleStore) -> None:
             return found
 
     log = Overtaken(5)
-    log.plain = Log()  # type: ignore[attr-defined]
-    log.plain.events = log.events  # type: ignore[attr-defined]
+    log.plain = Log()
+    log.plain.events = log.events
     assert store.mirror(log).appended == 0
     assert mirrored(store) == [(event.position, event.hash) for event in log.events]
 

@@ -118,7 +118,7 @@ def test_moves_are_as_few_as_brute_force_says(made: Problem, least: str) -> None
         return both if least == "moves" else (both[1], both[0])
 
     best = min((cost(one) for one in placements(made)), default=None)
-    found = fewest_moves(made, least=least)  # type: ignore[arg-type]
+    found = fewest_moves(made, least=least)
     assert (None if found is None else cost(found.placement)) == best
     if found is not None:
         assert faults(made, found.placement) == ()
@@ -246,7 +246,7 @@ def test_sizes_that_fill_a_host_exactly_fit_in_any_unit() -> None:
 
 def test_groups_stay_apart_by_host_rack_or_zone() -> None:
     members = [machine(f"k{n}", 1, 1, group="kafka") for n in range(3)]
-    assert fewest(problem(5, *members)).used == 3  # type: ignore[union-attr]
+    assert fewest(problem(5, *members)).used == 3
     racks = Problem((host("a", domain="r1"), host("b", domain="r1"), host("c", domain="r2")), tuple(members))
     assert place(racks) == (None, True)
     assert at_fault(racks)["groups that are apart"]

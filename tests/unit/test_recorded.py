@@ -94,7 +94,7 @@ def test_a_csv_file_and_every_way_to_write_a_time(tmp_path: Path) -> None:
 @pytest.mark.parametrize("unit", ["ms", "us", "ns"])
 def test_times_with_a_zone_in_parquet(tmp_path: Path, unit: str) -> None:
     at = datetime(2026, 3, 12, 18, tzinfo=UTC)
-    column = pl.Series([at, at + timedelta(seconds=15)], dtype=pl.Datetime(unit, "Europe/Berlin"))  # type: ignore[arg-type]
+    column = pl.Series([at, at + timedelta(seconds=15)], dtype=pl.Datetime(unit, "Europe/Berlin"))
     assert recorded(parquet(tmp_path, ts=column)).span() == (T0, T0 + STEP)
     text = at.astimezone(timezone(timedelta(hours=-5))).isoformat()
     assert recorded(parquet(tmp_path, ts=[text])).span() == (T0, T0)

@@ -272,7 +272,7 @@ def test_the_store_behaves_like_a_dictionary(
             for row in batch.coverage.rows()
             for step in range(row[3], row[4] + 1, STEP)
         }
-        held = {(key, ts): value for (key, ts), value in held.items() if (*key[:3], ts) not in fresh}  # type: ignore[index]
+        held = {(key, ts): value for (key, ts), value in held.items() if (*key[:3], ts) not in fresh}
         covered |= fresh
         for batch in write:
             held.update({(key, ts): value for key, points in contents(batch).items() for ts, value in points.items()})

@@ -468,7 +468,7 @@ shares = st.fixed_dictionaries({part: st.floats(0, 1) for part in ("cores", "mem
 
 def cost_of(proposal: Proposal | None) -> Decimal:
     assert proposal is None or proposal.cost.per_month is not None
-    return Decimal(0) if proposal is None else proposal.cost.per_month  # type: ignore[return-value]
+    return Decimal(0) if proposal is None else proposal.cost.per_month
 
 
 def tried(use: Mapping[str, float], **more: Any) -> Proposal | None:

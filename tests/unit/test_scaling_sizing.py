@@ -20,7 +20,7 @@ def sized(required: float, current: int = 4, partitions: int = 100, **parameters
         partitions=partitions,
         lag=250_000,
         threshold=100_000,
-        required_before=before,  # type: ignore[arg-type]
+        required_before=before,
         parameters=ConsumerLag.model_validate(parameters),
     )
 

@@ -15,7 +15,7 @@ from controlplane.model.time import from_ms
 from controlplane.model.views import SourceHealth
 from controlplane.oncall.calendar import Read, read_calendar
 from controlplane.oncall.copies import Copies, read_bounded
-from controlplane.oncall.feed import THREADS, TIMEOUT, fetch
+from controlplane.oncall.feed import TIMEOUT, fetch
 from controlplane.oncall.rotation import rotated
 from controlplane.oncall.shifts import Rota
 from controlplane.schedules import Calendar
@@ -108,7 +108,7 @@ class Roster:
             if last is not None and timedelta(0) <= now - last.at < schedule.refresh:
                 continue
             thread = threading.Thread(
-                target=self._fetch, args=(name, schedule, now), name=f"{THREADS}-{name}", daemon=True
+                target=self._fetch, args=(name, schedule, now), name=f"calendar-{name}", daemon=True
             )
             thread.start()
             threads.append(thread)

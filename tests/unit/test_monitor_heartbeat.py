@@ -171,7 +171,7 @@ def test_one_that_hangs_ends_in_time_and_delays_no_other(
     noted = sent(tmp_path, *(beat(f"slow{n}", "SLOW") for n in range(6)), beat()).beats
     assert time.monotonic() - began < 2
     assert noted["snitch"].ok
-    assert {noted[f"slow{n}"].error for n in range(6)} == {"no answer within 0.5 s"}
+    assert {noted[f"slow{n}"].error for n in range(6)} == {"no complete answer within 0.5 s"}
 
 
 @contextmanager

@@ -29,6 +29,7 @@ from controlplane.oncall.shifts import Rota, Shift
 from controlplane.schedules import Calendar
 from controlplane.secret import Secret
 from controlplane.settings import Notify
+from controlplane.telemetry.secret_request import RequestFailed
 from controlplane.tick.steps import provisional
 
 PEOPLE = {
@@ -503,7 +504,7 @@ def test_an_address_that_others_could_answer_for_is_refused(
     url: str, says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ONCALL_ICS", url)
-    with pytest.raises(feed.FeedFailed, match=says):
+    with pytest.raises(RequestFailed, match=says):
         feed.fetch(Secret(env="ONCALL_ICS"))
 
 

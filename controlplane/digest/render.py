@@ -1,31 +1,18 @@
 """A digest as HTML for mail, as plain text, and as a Slack body."""
 
 import textwrap
-from functools import cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from controlplane.digest.words import Entry, words
+from controlplane.mail_page import template
 from controlplane.model.digest import Digest
 
 WIDTH = 78
 
 
-@cache
-def _environment() -> Environment:
-    return Environment(
-        autoescape=True,
-        loader=PackageLoader("controlplane.digest"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
 def html(digest: Digest) -> str:
     """One HTML page of tables with inline styles, 600 px wide, as mail clients show it; every text is escaped."""
-    return _environment().get_template("digest.html").render(it=words(digest))
+    return template("controlplane.digest", "digest.html").render(it=words(digest))
 
 
 def text(digest: Digest) -> str:

@@ -1,10 +1,8 @@
 """A message as HTML for mail: tables with inline styles, as mail clients show them; every text is escaped. Pure."""
 
 from dataclasses import dataclass
-from functools import cache
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
+from controlplane.mail_page import template
 from controlplane.model.labels import describe, printable
 from controlplane.model.notifications import Action, Advice, Member, Message, Subject
 from controlplane.model.severity import Severity
@@ -30,39 +28,24 @@ def html(message: Message, *, picture: bool = False) -> str:
     """The page; with `picture` it shows the attachment `chart.png`."""
     question, command = words.check(message)
     listed = message.members[:_LISTED]
-    return (
-        _environment()
-        .get_template("incident.html")
-        .render(
-            tone=_tone(message),
-            state=words.state(message),
-            count=words.counted(message, message.firing) if message.firing > 1 else "",
-            title=printable(message.title),
-            place=words.place(message),
-            numbers=words.numbers(message),
-            note=words.note(message),
-            picture=PICTURE if picture else "",
-            rows=[_row(item) for item in listed],
-            more=words.unlisted(message, len(listed)),
-            reach=words.impact(message),
-            hidden=words.hidden(message)[1:],
-            question=question,
-            command=command,
-            link=words.link(message),
-            advice=[_advice(item) for item in message.advice],
-            references=words.references(message)[: 2 if words.link(message) else None],
-        )
-    )
-
-
-@cache
-def _environment() -> Environment:
-    return Environment(
-        autoescape=True,
-        loader=PackageLoader("controlplane.notify"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    return template("controlplane.notify", "incident.html").render(
+        tone=_tone(message),
+        state=words.state(message),
+        count=words.counted(message, message.firing) if message.firing > 1 else "",
+        title=printable(message.title),
+        place=words.place(message),
+        numbers=words.numbers(message),
+        note=words.note(message),
+        picture=PICTURE if picture else "",
+        rows=[_row(item) for item in listed],
+        more=words.unlisted(message, len(listed)),
+        reach=words.impact(message),
+        hidden=words.hidden(message)[1:],
+        question=question,
+        command=command,
+        link=words.link(message),
+        advice=[_advice(item) for item in message.advice],
+        references=words.references(message)[: 2 if words.link(message) else None],
     )
 
 

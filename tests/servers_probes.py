@@ -1,10 +1,8 @@
 """A real blackbox_exporter, smokeping_prober and etcd, and one Prometheus that scrapes the exporters of the packs."""
 
 import contextlib
-import http.server
 import os
 import subprocess
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ import pytest
 import requests
 import yaml
 
+from tests.loopback import Handler, http_server
 from tests.servers import answers, free_port, require_binary, running, start_prometheus
 from tests.servers_exporters import Started, node_exporter, postgresql_exporter, redis, redis_exporter
 from tests.servers_postgresql import PostgresqlServer
@@ -70,29 +69,11 @@ def etcd(folder: Path) -> Iterator[Started]:
         yield Started(client.removeprefix("http://"), server)
 
 
-class _Page(http.server.BaseHTTPRequestHandler):
+class Page(Handler):
+    """Answers everything with 200."""
+
     def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", "2")
-        self.end_headers()
-        self.wfile.write(b"ok")
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Silent."""
-
-
-@contextlib.contextmanager
-def page() -> Iterator[str]:
-    """The address of a web server that answers everything with 200."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Page)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield f"127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(5)
+        self.reply(b"ok")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +133,7 @@ def exporters(tmp_path_factory: pytest.TempPathFactory, postgresql_server: Postg
             caches.append(enter(redis_exporter(folder / f"cache-{number}", one.address, *flags)).address)
         database = enter(postgresql_exporter(folder, postgresql_server)).address
         blackbox, pings, store = (enter(start(folder)) for start in (blackbox_exporter, smokeping_prober, etcd))
-        web, closed = enter(page()), f"127.0.0.1:{free_port()}"
+        web, closed = enter(http_server(Page)), f"127.0.0.1:{free_port()}"
         own = f"127.0.0.1:{free_port()}"
         about = {"cluster": "c", "zone": "z", "group": "redis-hot-tier", "tier": "t"}
         config = {

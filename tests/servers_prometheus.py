@@ -5,13 +5,12 @@ import subprocess
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
 
+from tests.loopback import Handler, http_server
 from tests.servers import eventually, free_port, require_binary, running
 
 
@@ -37,32 +36,16 @@ def exposition() -> Iterator[Exposition]:
     """Serve an Exposition at /metrics on a free port."""
     shown = Exposition()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Metrics(Handler):
         def do_GET(self) -> None:
             with shown.changed:
                 body = shown.text.encode()
                 shown.scrapes += 1
                 shown.changed.notify_all()
-            self.send_response(200)
-            self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            self.reply(body, **{"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
-        def log_message(self, format: str, *args: Any) -> None:
-            """Silent."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    shown.address = f"127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
+    with http_server(Metrics) as shown.address:
         yield shown
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(5)
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ from controlplane.eventlog.log import EventLog
 from controlplane.model.payloads import NotificationFailed, NotificationQueued, RuleFailed
 from tests.cli.conftest import Run
 from tests.drafts import HOSTILE, delivery, draft, tick
+from tests.loopback import Handler, http_server
 from tests.servers import free_port, start_prometheus
 
 
@@ -172,27 +173,16 @@ def test_a_prometheus_that_answers(run: Run, folder: Path, tmp_path: Path) -> No
 
 
 def test_a_server_that_is_no_prometheus(run: Run, folder: Path) -> None:
-    import http.server
-    import threading
-
-    class Plain(http.server.BaseHTTPRequestHandler):
+    class Plain(Handler):
         def do_GET(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(b"\x1b[31mhello")
+            self.reply(b"\x1b[31mhello")
 
-        do_POST = do_GET  # noqa: N815
+        def do_POST(self) -> None:
+            self.reply(b"\x1b[31mhello")
 
-        def log_message(self, *_: Any) -> None: ...
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Plain)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        source = f"{{name: p, type: prometheus, url: 'http://127.0.0.1:{server.server_port}'}}"
+    with http_server(Plain) as address:
+        source = f"{{name: p, type: prometheus, url: 'http://{address}'}}"
         findings = examined(run, folder, f"platforms: [catalyst]\nsources: [{source}]")
-    finally:
-        server.shutdown()
-        server.server_close()
     assert of(findings, "p", "fail")
 
 

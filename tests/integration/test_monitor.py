@@ -5,10 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ import pytest
 import requests
 
 from tests.dagster_plane import RULES
+from tests.loopback import Handler, http_server
 from tests.servers import eventually, free_port, require_binary, running
 from tests.servers_prometheus import prometheus_server
 
@@ -38,21 +37,13 @@ while True:
 def snitch() -> Iterator[tuple[str, list[str]]]:
     asked: list[str] = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Snitch(Handler):
         def do_GET(self) -> None:
             asked.append(self.path)
-            self.send_response(200)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+            self.reply()
 
-        def log_message(self, format: str, *args: Any) -> None:
-            """Silent."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}/ping/{SECRET}", asked
-    server.shutdown()
-    server.server_close()
+    with http_server(Snitch) as address:
+        yield f"http://{address}/ping/{SECRET}", asked
 
 
 def configure(folder: Path, prometheus: str, address: str) -> Path:

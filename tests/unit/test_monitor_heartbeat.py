@@ -2,13 +2,12 @@
 
 import logging
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from controlplane.monitor import after, heartbeat, vitals
 from controlplane.monitor.vitals import BeatVitals, read
 from controlplane.settings import Heartbeat, Notify, Secret, Settings
 from tests.drafts import START, ingested
+from tests.loopback import Handler, http_server
 
 SECRET = "5up3r-s3cret-uuid"
 SECOND = timedelta(seconds=1)
@@ -54,7 +54,7 @@ def drip(handler: BaseHTTPRequestHandler) -> None:
 def snitch() -> Iterator[Snitch]:
     shown = Snitch()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Answering(Handler):
         def do_GET(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             shown.asked.append((self.command, self.path, body))
@@ -63,16 +63,9 @@ def snitch() -> Iterator[Snitch]:
         def do_POST(self) -> None:
             self.do_GET()
 
-        def log_message(self, format: str, *args: Any) -> None:
-            """Silent."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    shown.url = f"http://127.0.0.1:{server.server_address[1]}/ping/{SECRET}"
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    yield shown
-    server.shutdown()
-    server.server_close()
+    with http_server(Answering) as address:
+        shown.url = f"http://{address}/ping/{SECRET}"
+        yield shown
 
 
 @pytest.fixture(autouse=True)

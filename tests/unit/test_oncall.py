@@ -1,9 +1,8 @@
 """Who is on call: rotations over changes of the clocks, calendars as they are written, feeds, facts of the log."""
 
-import http.server
+import contextlib
 import itertools
 import logging
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -31,6 +30,7 @@ from controlplane.secret import Secret
 from controlplane.settings import Notify
 from controlplane.telemetry.secret_request import RequestFailed
 from controlplane.tick.steps import provisional
+from tests.loopback import Handler, http_server
 
 PEOPLE = {
     "mira": Person(channels=("sms",), names=("Mira Jones",), pagerduty="mira@example.com"),
@@ -421,29 +421,17 @@ class Server:
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     made = Server()
 
-    class Handler(http.server.BaseHTTPRequestHandler):
+    class Feed(Handler):
         def do_GET(self) -> None:
             made.asked += 1
-            self.send_response(made.code)
-            if made.location:
-                self.send_header("Location", made.location)
-            self.end_headers()
-            try:
-                self.wfile.write(made.body)
-            except OSError:
-                return
+            with contextlib.suppress(OSError):
+                self.reply(made.body, made.code, **({"Location": made.location} if made.location else {}))
 
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    running = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=running.serve_forever, daemon=True).start()
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("ONCALL_ICS", f"http://127.0.0.1:{running.server_port}/{SECRET}.ics")
-    yield made
-    running.shutdown()
-    running.server_close()
+    with http_server(Feed) as address:
+        monkeypatch.setenv("ONCALL_ICS", f"http://{address}/{SECRET}.ics")
+        yield made
 
 
 def fed(home: Path) -> Roster:

@@ -17,7 +17,7 @@ from controlplane.cli.output import (
     table,
     tell,
 )
-from controlplane.cli.stores import event_log, warn_if_stale
+from controlplane.cli.stores import event_log, operating, warn_if_stale
 from controlplane.model.labels import printable
 
 if TYPE_CHECKING:
@@ -78,15 +78,10 @@ def ack(*, alert: str, note: str, as_json: bool, config: Any) -> None:
 
     You are CONTROLPLANE_ACTOR, or your login name.
     """
-    from controlplane.operator import ActionRefused, Operator
-
     who = actor()
-    with event_log(config) as (log, _):
+    with operating(config) as (log, operator):
         chosen = _active(log, alert)
-        try:
-            done = Operator(log).acknowledge(chosen, actor=who, note=note, now=datetime.now(UTC))
-        except ActionRefused as refused:
-            raise click.ClickException(str(refused)) from None
+        done = operator.acknowledge(chosen, actor=who, note=note, now=datetime.now(UTC))
     if as_json:
         print_json({"alert": chosen, "acknowledged_by": who, "changed": done is not None})
     else:
@@ -99,14 +94,9 @@ def ack(*, alert: str, note: str, as_json: bool, config: Any) -> None:
 @config_option
 def unack(*, alert: str, as_json: bool, config: Any) -> None:
     """Take an acknowledgement back."""
-    from controlplane.operator import ActionRefused, Operator
-
-    with event_log(config) as (log, _):
+    with operating(config) as (log, operator):
         chosen = _active(log, alert)
-        try:
-            done = Operator(log).undo_acknowledge(chosen, actor=actor(), now=datetime.now(UTC))
-        except ActionRefused as refused:
-            raise click.ClickException(str(refused)) from None
+        done = operator.undo_acknowledge(chosen, actor=actor(), now=datetime.now(UTC))
     if as_json:
         print_json({"alert": chosen, "acknowledged_by": None, "changed": done is not None})
     else:
@@ -123,15 +113,10 @@ def note(*, target: str, text: str, as_json: bool, config: Any) -> None:
 
     TARGET is its id, or enough of its beginning while it is active. The same note twice is one.
     """
-    from controlplane.operator import ActionRefused, Operator
-
     who = actor()
-    with event_log(config) as (log, _):
+    with operating(config) as (log, operator):
         about = _notable(log, target)
-        try:
-            done = Operator(log).note(about, actor=who, text=text, now=datetime.now(UTC))
-        except ActionRefused as refused:
-            raise click.ClickException(str(refused)) from None
+        done = operator.note(about, actor=who, text=text, now=datetime.now(UTC))
     if as_json:
         print_json({"about": about, "by": who, "changed": done is not None})
     else:

@@ -4,7 +4,7 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from controlplane.cli.output import config_option, console, finish, json_option, print_json, tell
+from controlplane.cli.times import Duration, Instant
+from controlplane.model.time import to_ms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
 
 _QUARTER = 0.25
 _HOURS = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])")
-_MS = timedelta(milliseconds=1)
 
 
 class _Instant(click.ParamType[int]):
@@ -33,27 +34,7 @@ class _Instant(click.ParamType[int]):
         text = str(value)
         if re.fullmatch(r"[0-9]{1,15}", text):
             return int(text)
-        try:
-            at = datetime.fromisoformat(text)
-        except ValueError:
-            self.fail(f"{text!r} is not a time; write it like 2026-03-12T20:00:00Z, or as epoch ms", param, ctx)
-        if at.tzinfo is None:
-            self.fail(f"{text!r} has no zone; write it like 2026-03-12T20:00:00Z", param, ctx)
-        return (at - datetime(1970, 1, 1, tzinfo=UTC)) // _MS
-
-
-class _Duration(click.ParamType[timedelta]):
-    name = "DURATION"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        from controlplane.model.time import parse_duration
-
-        if isinstance(value, timedelta):
-            return value
-        try:
-            return parse_duration(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
+        return to_ms(Instant(zoned=True).convert(text, param, ctx))
 
 
 def _step(_context: click.Context, _parameter: click.Parameter, step: timedelta) -> timedelta:
@@ -80,12 +61,12 @@ _PATH = click.Path(path_type=Path)
 @click.option("--samples", type=_PATH, help="Parquet or CSV file with ts, signal, labels, value, perhaps platform.")
 @click.option("--from", "begin", type=_Instant(), help="First step [default: of the samples].")
 @click.option("--to", "end", type=_Instant(), help="Last step [default: of the samples].")
-@click.option("--step", type=_Duration(), default="15s", show_default=True, callback=_step, help="The grid.")
+@click.option("--step", type=Duration(), default="15s", show_default=True, callback=_step, help="The grid.")
 @click.option("--inventory", type=_PATH, help="Inventory file: limits, settings, hosts.")
 @click.option("--prices", type=_PATH, help="Price book.")
 @click.option("--night", default="22:00-07:00", show_default=True, callback=_night, help="Night, in UTC.")
 @click.option("--compare", nargs=2, type=_PATH, metavar="OLD NEW", help="What NEW would change: rule files or folders.")
-@click.option("--since", type=_Duration(), help="With --compare: stored samples of so much time [default: 7d].")
+@click.option("--since", type=Duration(), help="With --compare: stored samples of so much time [default: 7d].")
 @click.option(
     "--max-pages", type=click.IntRange(0), help="Exit 1 where there are more pages than this (with --compare: of NEW)."
 )

@@ -8,14 +8,15 @@ import click
 
 from controlplane.cli.output import config_option, console, json_option, print_json, tell
 from controlplane.cli.stores import event_log
+from controlplane.cli.times import Instant
 
 
 @click.command()
-@click.option("--at", "end", metavar="TIME", help="The end of the day to tell (ISO time in UTC) [default: now].")
+@click.option("--at", "end", type=Instant(), help="The end of the day to tell (ISO time in UTC) [default: now].")
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write the mail there.")
 @json_option
 @config_option
-def digest(*, end: str | None, html: Path | None, as_json: bool, config: Any) -> None:
+def digest(*, end: datetime | None, html: Path | None, as_json: bool, config: Any) -> None:
     """The last 24 hours: pages, noisy rules and what to change, open recommendations and their money, costs.
 
     Nothing is sent or written to the log. A day that is over is told as things stood at its end.
@@ -26,7 +27,7 @@ def digest(*, end: str | None, html: Path | None, as_json: bool, config: Any) ->
     from controlplane.tick.gather import Place, gather
 
     with event_log(config) as (log, settings):
-        at = _instant(end)
+        at = end or datetime.now(UTC)
         location = settings.notify.digest.location if settings.notify.digest else "UTC"
         rules = {placed.id: placed for placed in bootstrap.load_rule_set(settings).rules.rules}
         books, _ = bootstrap.load_prices(settings, sorted({placed.platform for placed in rules.values()}))
@@ -41,13 +42,3 @@ def digest(*, end: str | None, html: Path | None, as_json: bool, config: Any) ->
         print_json(render.document(made))
     elif html is None:
         tell(render.text(made).rstrip("\n"))
-
-
-def _instant(text: str | None) -> datetime:
-    if text is None:
-        return datetime.now(UTC)
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise click.UsageError(f"{text!r} is not a time; write one such as 2026-03-01T08:00:00Z") from None
-    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)

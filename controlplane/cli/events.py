@@ -13,6 +13,7 @@ from controlplane.cli.output import (
     finish,
     json_option,
     moment,
+    output_option,
     print_json,
     table,
     tell,
@@ -73,13 +74,7 @@ def show(*, event: str, config: Any) -> None:
 
 @events.command()
 @click.option("--after", type=_POSITION, default=0, show_default=True, help="Only events after this position.")
-@click.option(
-    "--output",
-    "-o",
-    type=click.File("w", encoding="utf-8", lazy=True),
-    default="-",
-    help="File to write [default: stdout].",
-)
+@output_option
 @config_option
 def export(*, after: int, output: Any, config: Any) -> None:
     """Every event as one JSON document a line, with everything that its hash is made of."""

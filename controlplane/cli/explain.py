@@ -1,6 +1,6 @@
 """`controlplane explain`: why it paged, or didn't."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import click
@@ -8,16 +8,23 @@ import click
 from controlplane.cli.output import config_option, console, json_option, print_json, tell
 from controlplane.cli.rules.chosen import load
 from controlplane.cli.stores import event_log
+from controlplane.cli.times import Instant
 
 
 @click.command()
 @click.argument("target")
-@click.option("--at", help="Telemetry time, such as 2026-03-12T20:00:00Z [default: the last tick].")
+@click.option(
+    "--at",
+    type=Instant(zoned=True),
+    help="Telemetry time, such as 2026-03-12T20:00:00Z [default: the last tick].",
+)
 @click.option("--labels", metavar="NAME=VALUE", multiple=True, help="Only label sets with this label; repeat it.")
 @click.option("--steps", type=click.IntRange(0, 1_440), default=12, show_default=True, help="Samples to show.")
 @json_option
 @config_option
-def explain(*, target: str, at: str | None, labels: tuple[str, ...], steps: int, as_json: bool, config: Any) -> None:
+def explain(
+    *, target: str, at: datetime | None, labels: tuple[str, ...], steps: int, as_json: bool, config: Any
+) -> None:
     """Why a rule, an alert or everything about a resource paged or didn't at a time: samples, state, deliveries.
 
     TARGET is the id of a rule or resource, or that of an alert or its first four characters or more.
@@ -28,7 +35,6 @@ def explain(*, target: str, at: str | None, labels: tuple[str, ...], steps: int,
     from controlplane.explain.gather import NothingToExplain
     from controlplane.explain.words import lines
 
-    when = _instant(at)
     chosen = _labels(labels)
     loaded = load(config)
     for problem in loaded.problems:
@@ -36,7 +42,7 @@ def explain(*, target: str, at: str | None, labels: tuple[str, ...], steps: int,
     with event_log(config) as (log, settings), console(stderr=True).status("looking it up"):
         store = bootstrap.open_store(settings)
         try:
-            answer = gather(log, store, loaded.rules, target, at=when, labels=chosen, step=settings.step)
+            answer = gather(log, store, loaded.rules, target, at=at, labels=chosen, step=settings.step)
         except NothingToExplain as error:
             raise click.ClickException(str(error)) from None
     if as_json:
@@ -54,15 +60,3 @@ def _labels(given: tuple[str, ...]) -> dict[str, str]:
             raise click.BadParameter(f"{text} is no NAME=VALUE", param_hint="--labels")
         found[name] = value
     return found
-
-
-def _instant(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise click.BadParameter(f"{text!r} is not a time; write 2026-03-12T20:00:00Z", param_hint="--at") from None
-    if at.tzinfo is None:
-        raise click.BadParameter(f"{text!r} has no zone; add Z for UTC", param_hint="--at")
-    return at.astimezone(UTC)

@@ -7,7 +7,8 @@ import click
 
 from controlplane.cli.output import actor, config_option, console, finish, json_option, moment, pick, print_json, table
 from controlplane.cli.output import tell as say
-from controlplane.cli.stores import event_log
+from controlplane.cli.stores import operating
+from controlplane.cli.times import Duration, Instant
 
 if TYPE_CHECKING:
     from controlplane.model.errors import Problem
@@ -18,10 +19,10 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--at", "when", default=None, help="An instant (ISO time, UTC without a zone); now, if left out.")
+@click.option("--at", "when", type=Instant(), help="An instant (ISO time, UTC without a zone); now, if left out.")
 @json_option
 @config_option
-def oncall(*, when: str | None, as_json: bool, config: Any) -> None:
+def oncall(*, when: datetime | None, as_json: bool, config: Any) -> None:
     """Who is on call in each schedule, until when and who is next, and whom each escalation would tell.
 
     Exit 1 where a schedule has a gap then, or can't be read.
@@ -29,7 +30,7 @@ def oncall(*, when: str | None, as_json: bool, config: Any) -> None:
     from controlplane import bootstrap
 
     settings = bootstrap.load_settings(config)
-    at = _instant(when)
+    at = when or datetime.now(UTC)
     schedules, problems = _schedules(settings, at)
     escalations = {name: levels_of(settings, name, at) for name in settings.notify.escalations}
     if as_json:
@@ -175,21 +176,15 @@ def standing(incident: "Incident") -> str:
 
 @click.command()
 @click.argument("incident")
-@click.option("--for", "length", required=True, help="How long, such as 30m; at most 24h.")
+@click.option("--for", "length", type=Duration(), required=True, help="How long, such as 30m; at most 24h.")
 @json_option
 @config_option
-def pause(*, incident: str, length: str, as_json: bool, config: Any) -> None:
+def pause(*, incident: str, length: timedelta, as_json: bool, config: Any) -> None:
     """Hold back the next level of an incident for a while; it goes on by itself then.
 
     A new page of it (a higher severity, a much wider extent) is told all the same.
     """
-    from controlplane.model.time import parse_duration
-
-    try:
-        lasts = parse_duration(length)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
-    _change(incident, lasts, as_json=as_json, config=config)
+    _change(incident, length, as_json=as_json, config=config)
 
 
 @click.command()
@@ -203,19 +198,15 @@ def resume(*, incident: str, as_json: bool, config: Any) -> None:
 
 def _change(given: str, length: timedelta | None, *, as_json: bool, config: Any) -> None:
     from controlplane.eventlog.projections import INCIDENTS
-    from controlplane.operator import ActionRefused, Operator
 
     now = datetime.now(UTC)
-    with event_log(config) as (log, _):
+    with operating(config) as (log, operator):
         open_ = {name for name, one in log.rows(INCIDENTS).items() if one.look_at is not None}
         chosen = pick(given, open_, "open incident", "see `controlplane notify status`")
-        try:
-            if length is None:
-                done = Operator(log).resume(chosen, actor=actor(), now=now)
-            else:
-                done = Operator(log).pause(chosen, length=length, actor=actor(), now=now)
-        except ActionRefused as refused:
-            raise click.ClickException(str(refused)) from None
+        if length is None:
+            done = operator.resume(chosen, actor=actor(), now=now)
+        else:
+            done = operator.pause(chosen, length=length, actor=actor(), now=now)
     until = None if length is None else now + length
     if as_json:
         print_json({"incident": chosen, "paused_until": until and until.isoformat(), "changed": done is not None})
@@ -223,13 +214,3 @@ def _change(given: str, length: timedelta | None, *, as_json: bool, config: Any)
         say(f"incident {chosen} escalates no further until {moment(until)}")
     else:
         say(f"incident {chosen} escalates again" if done else f"incident {chosen} wasn't paused")
-
-
-def _instant(text: str | None) -> datetime:
-    if text is None:
-        return datetime.now(UTC)
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise click.UsageError(f"{text!r} is not a time; write one such as 2026-03-01T02:00:00Z") from None
-    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)

@@ -47,6 +47,17 @@ def config_option(function: F) -> F:
     )(function)
 
 
+def output_option(function: F) -> F:
+    """`--output FILE`: a text file that is opened once there is something to write, or stdout."""
+    return click.option(
+        "--output",
+        "-o",
+        type=click.File("w", encoding="utf-8", lazy=True),
+        default="-",
+        help="File to write [default: stdout].",
+    )(function)
+
+
 def json_option(function: F) -> F:
     """`--json`."""
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")(function)

@@ -15,7 +15,7 @@ from controlplane.cli.output import (
     table,
     tell,
 )
-from controlplane.cli.stores import event_log, warn_if_stale
+from controlplane.cli.stores import event_log, operating, warn_if_stale
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -90,15 +90,11 @@ def _decide(action: str, config: Any, given: str, *, as_json: bool, **more: Any)
     from datetime import UTC, datetime
 
     from controlplane.eventlog.projections import RECOMMENDATIONS
-    from controlplane.operator import ActionRefused, Operator
 
     who = actor()
-    with event_log(config) as (log, _):
+    with operating(config) as (log, operator):
         chosen = pick(given, log.rows(RECOMMENDATIONS), "recommendation", "see `controlplane recommendations --all`")
-        try:
-            done = getattr(Operator(log), action)(chosen, actor=who, now=datetime.now(UTC), **more)
-        except ActionRefused as refused:
-            raise click.ClickException(str(refused)) from None
+        done = getattr(operator, action)(chosen, actor=who, now=datetime.now(UTC), **more)
         row = log.row(RECOMMENDATIONS, chosen)
     assert row is not None
     if as_json:

@@ -11,6 +11,7 @@ import click
 
 from controlplane.cli.output import config_option, console, finish, json_option, print_json, table, tell
 from controlplane.cli.stores import event_log
+from controlplane.cli.times import Instant
 from controlplane.model.errors import ControlplaneError, InvalidInput
 from controlplane.model.units import many
 
@@ -25,17 +26,21 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--at", help="Telemetry time to catch up with, such as 2026-03-12T20:00:00Z [default: now].")
+@click.option(
+    "--at",
+    type=Instant(zoned=True),
+    help="Telemetry time to catch up with, such as 2026-03-12T20:00:00Z [default: now].",
+)
 @click.option("--no-deliver", is_flag=True, help="Leave the messages in the outbox.")
 @json_option
 @config_option
-def tick(*, at: str | None, no_deliver: bool, as_json: bool, config: Any) -> None:
+def tick(*, at: datetime | None, no_deliver: bool, as_json: bool, config: Any) -> None:
     """Do one tick: collect, evaluate, recommend and tell. A missed tick is caught up."""
     from controlplane import bootstrap
     from controlplane.monitor.after import after_tick
     from controlplane.tick import tick as run
 
-    until, began = _instant(at), time.monotonic()
+    until, began = at or datetime.now(UTC), time.monotonic()
     path = bootstrap.settings_path(config)
     if path is None:
         raise bootstrap.missing_settings(path)
@@ -267,17 +272,3 @@ def _recorded_only(settings: "Settings") -> bool:
     from controlplane.settings import InventoryFile, RecordedSource
 
     return all(isinstance(source, RecordedSource | InventoryFile) for source in settings.sources)
-
-
-def _instant(text: str | None) -> datetime:
-    if text is None:
-        return datetime.now(UTC)
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise click.BadParameter(
-            f"{text!r} is not a time; write it like 2026-03-12T20:00:00Z", param_hint="--at"
-        ) from None
-    if at.tzinfo is None:
-        raise click.BadParameter(f"{text!r} has no zone; add Z for UTC", param_hint="--at")
-    return at.astimezone(UTC)

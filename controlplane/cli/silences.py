@@ -16,7 +16,8 @@ from controlplane.cli.output import (
     table,
     tell,
 )
-from controlplane.cli.stores import event_log
+from controlplane.cli.stores import event_log, operating
+from controlplane.cli.times import Duration, Instant
 
 if TYPE_CHECKING:
     from controlplane.model.silences import Silence
@@ -31,9 +32,9 @@ def silence() -> None:
 
 @silence.command()
 @click.argument("matchers", nargs=-1, required=True)
-@click.option("--for", "length", required=True, help="How long, such as 2h or 30m.")
+@click.option("--for", "length", type=Duration(), required=True, help="How long, such as 2h or 30m.")
 @click.option("--reason", required=True, help="Why, for those who come after.")
-@click.option("--start", default=None, help="When it begins (ISO time in UTC); now, if left out.")
+@click.option("--start", type=Instant(), help="When it begins (ISO time in UTC); now, if left out.")
 @click.option("--maintenance", is_flag=True, help="It is planned work.")
 @click.option("--dry-run", is_flag=True, help="Only show what it would mute now.")
 @json_option
@@ -41,9 +42,9 @@ def silence() -> None:
 def add(
     *,
     matchers: tuple[str, ...],
-    length: str,
+    length: timedelta,
     reason: str,
-    start: str | None,
+    start: datetime | None,
     maintenance: bool,
     dry_run: bool,
     as_json: bool,
@@ -56,32 +57,28 @@ def add(
     """
     from controlplane.model.matchers import Matcher
     from controlplane.model.silences import Silence
-    from controlplane.operator import ActionRefused, Operator
     from controlplane.silencing import firing, named
 
     now, who = datetime.now(UTC), actor()
     try:
         wanted = tuple(Matcher.parse(text) for text in matchers)
-        begin, lasts = _instant(start, now), _duration(length)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
+    begin = start or now
     new = Silence(
         id=named(wanted, who, now),
         kind="maintenance" if maintenance else "silence",
         matchers=wanted,
         starts_at=begin,
-        ends_at=begin + lasts,
+        ends_at=begin + length,
         author=who,
         reason=reason,
         created_at=now,
     )
-    with event_log(config) as (log, _):
+    with operating(config) as (log, operator):
         muted = firing(log).matching(new.matchers)
         if not dry_run:
-            try:
-                Operator(log).silence(new)
-            except ActionRefused as refused:
-                raise click.ClickException(str(refused)) from None
+            operator.silence(new)
     if as_json:
         print_json({"silence": _document(new), "mutes_now": [alert.id for alert in muted], "changed": not dry_run})
         return
@@ -141,14 +138,10 @@ def list_(*, everything: bool, as_json: bool, config: Any) -> None:
 def end(*, name: str, as_json: bool, config: Any) -> None:
     """End a silence before its time. The id, or enough of its beginning, is in `controlplane silence list`."""
     from controlplane.eventlog.projections import SILENCES
-    from controlplane.operator import ActionRefused, Operator
 
-    with event_log(config) as (log, _):
+    with operating(config) as (log, operator):
         chosen = pick(name, log.rows(SILENCES), "silence", "see `controlplane silence list --all`")
-        try:
-            done = Operator(log).end_silence(chosen, actor=actor(), now=datetime.now(UTC))
-        except ActionRefused as refused:
-            raise click.ClickException(str(refused)) from None
+        done = operator.end_silence(chosen, actor=actor(), now=datetime.now(UTC))
     if as_json:
         print_json({"silence": chosen, "changed": done is not None})
     else:
@@ -157,19 +150,3 @@ def end(*, name: str, as_json: bool, config: Any) -> None:
 
 def _document(one: "Silence") -> dict[str, Any]:
     return one.model_dump(mode="json")
-
-
-def _instant(text: str | None, now: datetime) -> datetime:
-    if text is None:
-        return now
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError(f"{text!r} is not a time; write one such as 2026-03-01T02:00:00Z") from None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
-
-
-def _duration(text: str) -> timedelta:
-    from controlplane.model.time import parse_duration
-
-    return parse_duration(text)

@@ -7,18 +7,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 from controlplane.cli.output import console, tell
 
 if TYPE_CHECKING:
     from controlplane.eventlog.log import EventLog
+    from controlplane.operator import Operator
     from controlplane.settings import Settings
 
 _STALE_STEPS = 20
 
 
-@contextmanager
-def event_log(config: Path | None) -> Iterator[tuple["EventLog", "Settings"]]:
-    """The event log that the settings name.
+def settings_of(config: Path | None) -> "Settings":
+    """The settings of a command that needs the event log.
 
     NoSettings where nothing says where it is: neither settings, nor CONTROLPLANE_HOME, nor a log in ./.controlplane.
     """
@@ -28,8 +30,29 @@ def event_log(config: Path | None) -> Iterator[tuple["EventLog", "Settings"]]:
     named = bootstrap.settings_path(config) is not None or "CONTROLPLANE_HOME" in os.environ
     if not named and not (settings.home / "events.db").exists():
         raise bootstrap.missing_settings(None)
+    return settings
+
+
+@contextmanager
+def event_log(config: Path | None) -> Iterator[tuple["EventLog", "Settings"]]:
+    """The event log that the settings name; NoSettings as for `settings_of`."""
+    from controlplane import bootstrap
+
+    settings = settings_of(config)
     with bootstrap.open_log(settings) as log:
         yield log, settings
+
+
+@contextmanager
+def operating(config: Path | None) -> Iterator[tuple["EventLog", "Operator"]]:
+    """The event log that the settings name, and what people decide about it; what is refused ends the command."""
+    from controlplane.operator import ActionRefused, Operator
+
+    with event_log(config) as (log, _):
+        try:
+            yield log, Operator(log)
+        except ActionRefused as refused:
+            raise click.ClickException(str(refused)) from None
 
 
 def warn_if_stale(log: "EventLog", settings: "Settings") -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from controlplane.cli.output import config_option, finish, json_option, pick, print_json, tell
+from controlplane.cli.output import config_option, finish, json_option, output_option, pick, print_json, tell
 from controlplane.cli.rules.chosen import load
 
 if TYPE_CHECKING:
@@ -132,13 +132,7 @@ def _runbook(name: str | None) -> str | None:
 
 @click.command()
 @click.argument("platforms", nargs=-1)
-@click.option(
-    "--output",
-    "-o",
-    type=click.File("w", encoding="utf-8", lazy=True),
-    default="-",
-    help="File to write [default: stdout].",
-)
+@output_option
 @config_option
 def docs(*, platforms: tuple[str, ...], output: Any, config: Any) -> None:
     """The catalogue as Markdown: rules with condition, citation and rationale, signals, and figures that are no rule.

@@ -84,7 +84,7 @@ class ControlplaneApp(TimeKeys, App[None], inherit_bindings=False):
     def __init__(
         self,
         reader: SnapshotReader,
-        actions: Actions,
+        actions: Actions | Callable[[], Actions],
         *,
         environment: str = "default",
         read_only: bool = False,
@@ -130,6 +130,9 @@ class ControlplaneApp(TimeKeys, App[None], inherit_bindings=False):
         self.theme_changed_signal.subscribe(self, self._recoloured)
         self._began = time.monotonic()
         self.set_interval(1, self._second)
+        self.call_after_refresh(self._start_polling)  # what a first poll loads would hold up the first picture
+
+    def _start_polling(self) -> None:
         # A daemon of its own: a poll that hangs on its store must not hold up quitting.
         self._poller = threading.Thread(target=self._poll, name="poll", daemon=True)
         self._poller.start()
@@ -271,7 +274,7 @@ class ControlplaneApp(TimeKeys, App[None], inherit_bindings=False):
 
 def run(
     log: Log | Callable[[], Log],
-    actions: Actions,
+    actions: Actions | Callable[[], Actions],
     *,
     environment: str = "default",
     read_only: bool = False,
@@ -283,8 +286,9 @@ def run(
     start: Seek | None = None,
     closed: str = "",
 ) -> int:
-    """Open the terminal on an event log (or on a function that opens one) until the operator quits; the exit code.
+    """Open the terminal on an event log until the operator quits; the exit code.
 
+    `log` may be a function that opens it and `actions` one that makes them: they are called once something is painted.
     `as_of` freezes the clock, as for a recording; commands are still dated one after the other. `start` is where in
     the past it opens, `closed` names a log that doesn't grow and is only looked at.
     """

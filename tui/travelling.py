@@ -41,17 +41,16 @@ class Refused(ControlplaneError):
 
 
 class Guarded:
-    """Actions that are refused for as long as `why` gives a reason, before they reach the service."""
+    """Actions of the service that `found` gives, refused for as long as `why` gives a reason."""
 
-    def __init__(self, actions: object, why: Callable[[], str]) -> None:
-        self._actions, self._why = actions, why
+    def __init__(self, found: Callable[[], object], why: Callable[[], str]) -> None:
+        self._found, self._why = found, why
 
     def __getattr__(self, name: str) -> Callable[..., object]:
-        action: Callable[..., object] = getattr(self._actions, name)
-
         def guarded(*given: Any, **named: Any) -> object:
             if reason := self._why():
                 raise Refused(reason)
+            action: Callable[..., object] = getattr(self._found(), name)
             return action(*given, **named)
 
         return guarded
@@ -261,6 +260,6 @@ class TimeKeys:
         self._control.deliver(fresh=False)
 
 
-def guarded(actions: Actions, why: Callable[[], str]) -> Actions:
-    """The same actions, refused for as long as there is a reason."""
-    return cast("Actions", Guarded(actions, why))
+def guarded(actions: Actions | Callable[[], Actions], why: Callable[[], str]) -> Actions:
+    """The same actions (or those that a function gives, when needed), refused for as long as there is a reason."""
+    return cast("Actions", Guarded(actions if callable(actions) else lambda: actions, why))

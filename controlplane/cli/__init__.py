@@ -3,32 +3,12 @@
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 import click
 
 from controlplane import __version__
-from controlplane.cli import (
-    alerts,
-    audit,
-    backtest,
-    config,
-    costs,
-    demo,
-    digest,
-    events,
-    explain,
-    failover,
-    notify,
-    oncall,
-    placement,
-    recommendations,
-    rules,
-    services,
-    silences,
-    telemetry,
-    terminal,
-)
 from controlplane.cli.output import config_option, tell
 from controlplane.model.errors import ControlplaneError
 
@@ -36,9 +16,50 @@ _PIPE_CLOSED = 141
 """What a shell reports of a program that SIGPIPE ended."""
 
 
+# name → the module here that has it, in the order of --help
+_MODULES = {
+    "demo": "demo",
+    "init": "config",
+    "doctor": "config",
+    "tick": "services",
+    "deliver": "services",
+    "serve": "services",
+    "receive": "services",
+    "up": "services",
+    "tui": "terminal",
+    "alerts": "alerts",
+    "ack": "alerts",
+    "unack": "alerts",
+    "note": "alerts",
+    "silence": "silences",
+    "notify": "notify",
+    "oncall": "oncall",
+    "digest": "digest",
+    "recommendations": "recommendations",
+    "costs": "costs",
+    "explain": "explain",
+    "failover": "failover",
+    "placement": "placement",
+    "rules": "rules",
+    "backtest": "backtest",
+    "audit": "audit",
+    "events": "events",
+    "sql": "telemetry",
+    "maintain": "telemetry",
+}
+
+
 class _Commands(click.Group):
+    """Imports a command when it is asked for: whoever opens the terminal doesn't wait for the other ones."""
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return list(self.commands)
+        return list(_MODULES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _MODULES:
+            return None
+        command: click.Command = getattr(import_module(f"controlplane.cli.{_MODULES[cmd_name]}"), cmd_name)
+        return command
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -49,39 +70,6 @@ def cli(config: Any) -> None:
 
     Everything is kept in one folder: CONTROLPLANE_HOME, else `home` of the settings, else .controlplane.
     """
-
-
-for _command in (
-    demo.demo,
-    config.init,
-    config.doctor,
-    services.tick,
-    services.deliver,
-    services.serve,
-    services.receive,
-    services.up,
-    terminal.tui,
-    alerts.alerts,
-    alerts.ack,
-    alerts.unack,
-    alerts.note,
-    silences.silence,
-    notify.notify,
-    oncall.oncall,
-    digest.digest,
-    recommendations.recommendations,
-    costs.costs,
-    explain.explain,
-    failover.failover,
-    placement.placement,
-    rules.rules,
-    backtest.backtest,
-    audit.audit,
-    events.events,
-    telemetry.sql,
-    telemetry.maintain,
-):
-    cli.add_command(_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -11,9 +12,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from controlplane.cli.output import actor, config_option
+from controlplane.cli.stores import event_log, settings_of
 
 if TYPE_CHECKING:
     from controlplane.eventlog.log import EventLog
+    from controlplane.operator import Operator
+    from controlplane.settings import Settings
+    from tui.data import Rules
     from tui.data.seek import Seek
 
 _PAGE_OF = "CONTROLPLANE_PAGE_OF"
@@ -55,8 +60,8 @@ def tui(
     start = _seek(as_of)
     with ExitStack() as opened:
         if served:
-            log = opened.enter_context(_recorded(backtest)) if backtest else opened.enter_context(_own(config))[0]
-            log.close()  # each page has a process of its own
+            with _recorded(backtest) if backtest else event_log(config):
+                pass  # it can be opened; each page has a process of its own
             _serve(as_of, backtest, config, port)
         elif demo:
             log, settings, interesting = opened.enter_context(_evening())
@@ -68,8 +73,8 @@ def tui(
             settings = Settings(environment=backtest.stem)
             open_terminal(log, settings, start=start or _interesting(log), closed="BACKTEST")
         else:
-            log, settings = opened.enter_context(_own(config))
-            open_terminal(log, settings, read_only=read_only, start=start)
+            settings = settings_of(config)
+            open_terminal(opened.enter_context(_own(settings)), settings, read_only=read_only, start=start)
 
 
 def open_terminal(
@@ -81,25 +86,33 @@ def open_terminal(
     start: "Seek | None" = None,
     closed: str = "",
 ) -> None:
-    """Run the terminal on a log until it is left; `as_of` freezes its clock, as for a recording.
+    """Run the terminal on a log, or a function that opens it, until it is left; `as_of` freezes its clock.
 
     `start` is where in the past it opens, `closed` names a log that doesn't grow, such as `BACKTEST`.
     """
-    from controlplane import bootstrap
-    from controlplane.operator import Operator
     from tui.app import run
-    from tui.data import rule_facts
+
+    def operator() -> "Operator":
+        from controlplane.operator import Operator
+
+        return Operator(log() if callable(log) else log)
+
+    def rules() -> "Rules":
+        from controlplane import bootstrap
+        from tui.data import rule_facts
+
+        return rule_facts(bootstrap.load_rule_set(settings).rules.rules)
 
     run(
         log,
-        Operator(log),
+        operator,
         environment=settings.environment,
         actor=actor(),
         read_only=read_only,
         as_of=as_of,
         palette=settings.tui.theme,
         keys=settings.tui.keys,
-        rules=lambda: rule_facts(bootstrap.load_rule_set(settings).rules.rules),
+        rules=rules,
         start=start,
         closed=closed,
     )
@@ -107,11 +120,11 @@ def open_terminal(
 
 def _seek(text: str | None) -> "Seek | None":
     """Where to open; None = where the terminal opens by itself."""
+    if text is None:
+        return None
     from tui.data import utc_now
     from tui.data.seek import BadSeek, Seek, parse_seek
 
-    if text is None:
-        return None
     now = utc_now()
     try:
         found = parse_seek(text, now, now)
@@ -123,11 +136,25 @@ def _seek(text: str | None) -> "Seek | None":
 
 
 @contextmanager
-def _own(config: Path | None) -> "Iterator[tuple[EventLog, Any]]":
-    from controlplane.cli.stores import event_log
+def _own(settings: "Settings") -> "Iterator[Callable[[], EventLog]]":
+    """A function that opens the event log of the settings; it is called once something is painted."""
+    from controlplane import bootstrap
 
-    with event_log(config) as (log, settings):
-        yield log, settings
+    bootstrap.events_url(settings)  # a secret that is missing is said before the terminal opens
+    found: list[EventLog] = []
+    lock = threading.Lock()
+
+    def log() -> "EventLog":
+        with lock:  # polled and acted on by several threads
+            if not found:
+                found.append(bootstrap.open_log(settings))
+            return found[0]
+
+    try:
+        yield log
+    finally:
+        for opened in found:
+            opened.close()
 
 
 @contextmanager

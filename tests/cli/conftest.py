@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
-from controlplane.cli import main
+from controlplane.cli import cli, main
 
 PROGRAM = Path(sys.executable).with_name("controlplane")
 
@@ -32,6 +33,13 @@ class Outcome:
 
 
 Run = Callable[..., Outcome]
+
+
+def commands() -> dict[str, click.Command]:
+    """The commands of the program by name."""
+    context = click.Context(cli)
+    found = {name: cli.get_command(context, name) for name in cli.list_commands(context)}
+    return {name: command for name, command in found.items() if command is not None}
 
 
 @pytest.fixture

@@ -6,13 +6,13 @@ from pathlib import Path
 import click
 import pytest
 
-from controlplane.cli import cli
 from controlplane.costs import read_price_book
 from controlplane.documents import parse_document, validate
 from controlplane.model.recommendations import Price
 from controlplane.model.resources import ResourceKind
 from controlplane.settings import Settings
 from controlplane.telemetry.inventory_file import read_inventory
+from tests.cli.conftest import commands
 
 DOCS = Path(__file__).parents[2] / "docs"
 INVENTORY = (DOCS / "inventory.md").read_text(encoding="utf-8")
@@ -88,7 +88,7 @@ def test_every_price_unit_is_named() -> None:
 
 def leaves() -> list[tuple[str, click.Command]]:
     found = []
-    for name, command in cli.commands.items():
+    for name, command in commands().items():
         found.append((name, command))
         if isinstance(command, click.Group):
             found += [(f"{name} {inner}", sub) for inner, sub in command.commands.items()]

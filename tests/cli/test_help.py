@@ -9,14 +9,13 @@ from pathlib import Path
 import click
 import pytest
 
-from controlplane.cli import cli
-from tests.cli.conftest import PROGRAM, Run, program
+from tests.cli.conftest import PROGRAM, Run, commands, program
 
 HEAVY = ("dagster", "duckdb", "polars", "textual", "sqlalchemy", "apprise", "confluent_kafka", "requests", "rich")
 
 COMMANDS = sorted(
     (name, *sub)
-    for name, command in cli.commands.items()
+    for name, command in commands().items()
     for sub in ([(inner,) for inner in command.commands] if isinstance(command, click.Group) else []) + [()]
 )
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import sqlite3
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,8 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Opened]:
     """What the terminal was opened with, in place of opening it."""
     found: list[Opened] = []
 
-    def run(log: EventLog, _actions: object, **options: Any) -> int:
+    def run(given: EventLog | Callable[[], EventLog], _actions: object, **options: Any) -> int:
+        log = given() if callable(given) else given
         found.append({"head": log.head(), "file": log._database.name, **options})
         return 0
 

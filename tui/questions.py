@@ -21,8 +21,8 @@ class Question:
     verb: str
     note: str = ""
     """What the text that may be typed is for; empty where there is none."""
-    required: bool = False
-    """Whether the text has to be there."""
+    required: str = ""
+    """What the text is called where it has to be there, such as `the reason`."""
     exact: str = ""
     """What has to be typed before it can be confirmed."""
 
@@ -34,7 +34,7 @@ def question(kind: Kind, *targets: Target, refused: Sequence[str] = ()) -> Quest
     target = targets[0]
     if kind is Kind.NOTE:
         about = f"{target.alert.title}: {target.alert.summary}" if isinstance(target, Row) else name_of(target)
-        return Question("Note", about, "Write", "what others should know", required=True)
+        return Question("Note", about, "Write", "what others should know", required="the note")
     if isinstance(target, Holding):
         return Question("End silence", f"{target.what}: {target.note} ({target.actor})", "End")
     if isinstance(target, Row):
@@ -53,7 +53,7 @@ def _of_advice(kind: Kind, target: Recommendation) -> Question:
         name = cell(target.proposal) if target.proposal.kind == "failover" else ""
         return Question("Approve", line, "Approve", "a reason, if there is one", exact=name)
     if kind is Kind.REJECT:
-        return Question("Reject", line, "Reject", "why; it tells those who come after", required=True)
+        return Question("Reject", line, "Reject", "why; it tells those who come after", required="the reason")
     if kind is Kind.EXECUTED:
         return Question("Executed", f"{line}: was it done?", "Executed", "what was done differently, if anything")
     by = target.decided_by or "nobody"
@@ -74,7 +74,7 @@ def _of_many(kind: Kind, targets: Sequence[Target], refused: Sequence[str]) -> Q
     text = f"{'; '.join(names)}{more}."
     if refused:
         text += f" {len(refused)} of {number + len(refused)} marked can't be: {safe(refused[0], 120)}"
-    return Question(title, text, verb, note, required=kind is Kind.NOTE)
+    return Question(title, text, verb, note, required="the note" if kind is Kind.NOTE else "")
 
 
 def undoing(commands: Sequence[Command], refused: Sequence[str]) -> Question:

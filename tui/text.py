@@ -12,7 +12,7 @@ from rich.cells import cell_len, set_cell_size
 from controlplane.model.base import Condition
 from controlplane.model.labels import printable
 from controlplane.model.money import human_money
-from controlplane.model.recommendations import Cost, Recommendation
+from controlplane.model.recommendations import Cost, Proposal, Recommendation
 from controlplane.model.time import human_duration
 from controlplane.model.units import human, is_state
 from tui.data.shares import shares
@@ -98,13 +98,19 @@ def monthly(cost: Cost) -> str:
     return money if money == "unknown" else f"{money}/mo"
 
 
+def change(proposal: Proposal) -> str:
+    """From what to what, a thing that stays the same named once: `6 → 10 consumers`."""
+    before, after = safe(proposal.from_, 60), safe(proposal.to, 60)
+    number, _, thing = before.partition(" ")
+    return f"{number if thing and thing == after.partition(' ')[2] else before} → {after}"
+
+
 def advice_line(recommendation: Recommendation) -> str:
-    """A recommendation in a line: `SCALE OUT consumer group billing · 4 → 7 · +$9,702/mo`."""
+    """A recommendation in a line: `SCALE OUT consumer group billing · 4 → 7 brokers · +$9,702/mo`."""
     proposal = recommendation.proposal
-    change = f"{safe(proposal.from_, 60)} → {safe(proposal.to, 60)}"
     money = change_money(proposal.cost)
-    priced = money if money == "unknown" else f"{money}/mo"
-    return f"{kind(recommendation)} {safe(proposal.target, 60)} · {change} · {priced}"
+    priced = f"cost {money}" if money == "unknown" else f"{money}/mo"
+    return f"{kind(recommendation)} {safe(proposal.target, 60)} · {change(proposal)} · {priced}"
 
 
 def kind(recommendation: Recommendation) -> str:

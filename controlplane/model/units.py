@@ -116,7 +116,7 @@ def is_state(operator: str, unit: str) -> bool:
 
 
 def human(value: float | None, unit: str) -> str:
-    """A value with its unit for people: `91.2 %`, `412,000 messages`, `1.4 TB/s`; `–` for what is no number at all."""
+    """A value with its unit for people: `91.2 %`, `412,000 messages/s`, `1.4 TB/s`; `–` for what is no number at all."""
     if value is None:
         return "no data" if unit else "–"
     if not math.isfinite(value):
@@ -129,10 +129,10 @@ def human(value: float | None, unit: str) -> str:
         return _scaled(value, unit)
     whole = value == int(value) or abs(value) >= 1_000
     number = f"{value:,.0f}" if whole and abs(value) < 1e15 else f"{value:,.4g}"
-    name = unit.replace("{", "").replace("}", "")
-    if name != unit and not name.endswith("s") and "/" not in name and value != 1:
+    name, slash, per = unit.replace("{", "").replace("}", "").partition("/")
+    if unit.startswith("{") and not name.endswith("s") and value != 1:
         name = name[:-1] + "ies" if name.endswith("y") else name + "s"
-    return f"{number} {name}"
+    return f"{number} {name}{slash}{per}"
 
 
 def many(number: int, noun: str) -> str:

@@ -68,16 +68,14 @@ def short(found: Recommendation, now: datetime) -> RenderableType:
     return Group(head(found, now), pairs(rows))
 
 
-def head(found: Recommendation, now: datetime) -> Text:
+def head(found: Recommendation, now: datetime) -> RenderableType:
     """Kind, target, status, version, age and when it expires."""
-    text = Text(overflow="fold")
-    text.append(kind(found), theme.HEADING)
-    text.append(f"  {safe(found.proposal.target, 120)}", theme.STRONG)
+    text = Text(safe(found.proposal.target, 120), theme.STRONG, overflow="fold")
     status = "" if found.status is Status.PROPOSED else f"{found.status.value} "
     text.append(f"  {status}v{found.version} {ago(found.at, now)}", theme.QUIET)
     if found.open:
         text.append(" · ", theme.QUIET).append_text(_expiry(found, now))
-    return text
+    return pairs([(Text(kind(found), theme.HEADING), text)])
 
 
 def decision(found: Recommendation, row: Row | None, now: datetime) -> RenderableType:
@@ -183,7 +181,7 @@ def _money(found: Recommendation) -> RenderableType:
     table.add_row(Text("change of the bill", theme.STRONG), *(_amount(text, strong=True) for text in total))
     rows: list[tuple[str, RenderableType]] = [("if not", worded(cost.do_nothing, limit=600))]
     if cost.per_month is not None:
-        rows.insert(0, ("a year", worded(human_money(cost.per_month * 12, cost.currency))))
+        rows.insert(0, ("a year", worded(change_money(cost.model_copy(update={"per_month": cost.per_month * 12})))))
     return Group(table, pairs(rows))
 
 

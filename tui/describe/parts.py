@@ -15,7 +15,7 @@ from tui.text import safe
 LINE = 300
 
 
-def pairs(rows: Iterable[tuple[str, RenderableType]]) -> Table:
+def pairs(rows: Iterable[tuple[str | Text, RenderableType]]) -> Table:
     """Names on the left, values wrapped in a column of their own."""
     table = Table.grid(padding=(0, 1), expand=True)
     table.add_column(style=theme.QUIET, no_wrap=True, min_width=9)

@@ -23,7 +23,7 @@ class AuditScreen(EventsScreen):
     EXAMPLE = "own:mira kind:approved platform:shop"
     DEFAULT_CSS = """
     AuditScreen {
-        & #health { height: 50%; width: 1fr; }
+        & #health { height: auto; max-height: 50%; width: 1fr; }
         &.-slim #health, &.-low #health { display: block; }
         &.-middle.-medium #entry { display: none; }
     }

@@ -65,7 +65,7 @@ class ConfirmDialog(ModalScreen[str | None]):
                 yield Button("Cancel", id="cancel", compact=True)
                 yield Button(asked.verb, id="confirm", compact=True, disabled=not self._complete)
             first = "Type the name, " if asked.exact else "Type a note, " if asked.note else ""
-            first = "Type the reason, " if asked.required else first
+            first = f"Type {asked.required}, " if asked.required else first
             yield Static(Text(f"{first}Tab and Enter: {asked.verb.lower()}. Esc: cancel."), id="hint")
 
     def on_mount(self) -> None:

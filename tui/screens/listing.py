@@ -21,7 +21,7 @@ from tui.widgets.row_list import RowList
 from tui.widgets.titles import retitle
 
 FIND: tuple[BindingType, ...] = (
-    Binding("slash", "filter", "Filter", id="find.filter", tooltip="Such as: platform:shop sev:crit lag -test"),
+    Binding("slash", "filter", "Filter", id="find.filter", tooltip="Filter, such as: platform:shop sev:crit lag -test"),
     Binding(
         "o",
         "order",

@@ -223,12 +223,13 @@ class SilenceDialog(ModalScreen[tuple[Silence, ...] | None]):
             begin, end = self._times()
         except ValueError as error:
             complete = False
-            self._say("end-said", "", bad=False)
+            self._say("begin-said", "")
+            self._say("end-said", "")
             self._hint(str(error))
         else:
             self._say("end-said", f"until {stamp(end, self._control.now)}")
-            if begin > self._control.now:
-                self._say("begin-said", f"from {stamp(begin, self._control.now)}")
+            now = self._control.now
+            self._say("begin-said", f"from {stamp(begin, now)}" if begin > now else "")
             self._hint("")
         try:
             wanted = self._matchers()
@@ -239,10 +240,11 @@ class SilenceDialog(ModalScreen[tuple[Silence, ...] | None]):
             self._preview(wanted)
         self.query_one("#confirm").disabled = not complete
 
-    def _say(self, name: str, text: str, *, bad: bool = False) -> None:
+    def _say(self, name: str, text: str) -> None:
         found = next(iter(self.query(f"#{name}")), None)
         if isinstance(found, Static):
-            found.update(Text(text, theme.BAD if bad else theme.QUIET))
+            found.update(Text(text, theme.QUIET))
+            found.display = bool(text)  # its margin would stay
 
     def _hint(self, wrong: str) -> None:
         missing = "" if self._typed("reason") else "A reason is needed. "

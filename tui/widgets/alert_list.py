@@ -62,7 +62,7 @@ COLUMNS: tuple[Column[Row], ...] = (
     Column("state", "St", 4, 4, 1, lambda row, _: state_word(row), _state, steady=True),
     Column("age", "Age", 6, 6, 1, lambda row, now: short_age(now - row.since), right=True),
     Column("platform", "Platform", 8, 12, 8, lambda row, _: safe(row.alert.platform, 40), steady=True),
-    Column("component", "Component", 9, 14, 5, lambda row, _: safe(row.alert.component, 40), _plain, steady=True),
+    Column("component", "Component", 14, 14, 7, lambda row, _: safe(row.alert.component, 40), _plain, steady=True),
     Column(
         "where", "Where", 12, 26, 3, lambda row, _: where(row.alert.labels, row.alert.component), _plain, steady=True
     ),
@@ -77,8 +77,8 @@ COLUMNS: tuple[Column[Row], ...] = (
         _plain,
         steady=True,
     ),
-    Column("cost", "Cost", 10, 14, 6, _cost, right=True, steady=True),
-    Column("owner", "Own", 4, 12, 7, _owner, _plain, steady=True),
+    Column("cost", "Cost", 10, 14, 5, _cost, right=True, steady=True),
+    Column("owner", "Own", 4, 12, 6, _owner, _plain, steady=True),
 )
 ALERTS = Table(
     COLUMNS,

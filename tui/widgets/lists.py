@@ -9,7 +9,7 @@ from rich.style import Style
 from controlplane.model.recommendations import Status
 from tui import theme
 from tui.data import AdviceRow, Entry, Holding
-from tui.text import kind, monthly, safe, short_age, stamp, where
+from tui.text import change, kind, monthly, safe, short_age, stamp, where
 from tui.widgets.columns import Column, Table
 
 _STATUS = {
@@ -51,8 +51,7 @@ def _target(row: AdviceRow, _: datetime) -> str:
 def _change(row: AdviceRow, _: datetime) -> str:
     if row.recommendation is None:
         return safe(row.lack[0][1], 120) if row.lack else ""
-    proposal = row.recommendation.proposal
-    return f"{safe(proposal.from_, 60)} → {safe(proposal.to, 60)}"
+    return change(row.recommendation.proposal)
 
 
 def _money(row: AdviceRow, _: datetime) -> str:
@@ -168,9 +167,9 @@ _ENTRY_COLUMNS: tuple[Column[Entry], ...] = (
     Column("time", "Time", 9, 17, 0, lambda row, now: stamp(row.at, now)),
     Column("what", "What", 9, 9, 1, lambda row, _: row.what, _what_style),
     Column("severity", "Sev", 4, 4, 4, lambda row, _: _severity_word(row), _severity),
-    Column("platform", "Platform", 8, 15, 6, lambda row, _: safe(row.platform, 40)),
+    Column("platform", "Platform", 10, 15, 6, lambda row, _: safe(row.platform, 40)),
     Column("subject", "About", 18, 48, 2, lambda row, _: safe(row.subject, 120), _subject_style),
-    Column("said", "Said", 14, 60, 0, lambda row, _: safe(row.said, 200), _plain, grows=True),
+    Column("said", "Said", 18, 60, 0, lambda row, _: safe(row.said, 200), _plain, grows=True),
     Column("actor", "By", 4, 12, 5, lambda row, _: safe(row.actor or "-", 30), _plain),
 )
 ENTRIES: Table[Entry] = Table(
@@ -231,9 +230,9 @@ def _held_urgency(row: Holding) -> tuple[object, ...]:
 HOLDINGS: Table[Holding] = Table(
     (
         Column("kind", "Kind", 4, 5, 0, _kind_of, lambda _: theme.STRONG),
-        Column("severity", "Sev", 4, 4, 1, _held_severity, _held_style),
+        Column("severity", "Sev", 4, 4, 3, _held_severity, _held_style),
         Column("held", "Held", 6, 9, 1, _held, _plain, right=True),
-        Column("until", "Left", 6, 6, 3, _until, _until_style, right=True),
+        Column("until", "Left", 6, 6, 1, _until, _until_style, right=True),
         Column("actor", "By", 6, 16, 0, lambda row, _: safe(row.actor, 30), _plain),
         Column("platform", "Platform", 8, 15, 6, _platform),
         Column("what", "What", 20, 48, 0, lambda row, _: safe(row.what, 120), _plain),

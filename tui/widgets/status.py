@@ -56,7 +56,8 @@ def _replay_bar(snapshot: Snapshot, trusted: Trust, mode: Text, width: int) -> T
     beside = Text(trusted.beside, theme.QUIET if calm else theme.severity_style(Severity.CRITICAL))
     name, counts = Text(safe(snapshot.environment, 24), theme.HEADING), _counts(snapshot)
     short = Text(safe(snapshot.environment, 8), theme.HEADING)
-    for left in ([name, counts, _others(snapshot), _sources(snapshot)], [name, counts, _sources(snapshot)], [counts]):
+    sources = _sources(snapshot)
+    for left in ([name, counts, _others(snapshot), sources], [name, counts, sources], [counts, sources], [counts]):
         if (text := _line([*left, beside, mode], width)) is not None:
             return text
     return _line([short, beside, mode], width) or _line([beside, mode], width) or mode

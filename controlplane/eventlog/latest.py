@@ -1,7 +1,6 @@
 """Readings as text: written compactly, the newest value read at once, the history when somebody looks at it."""
 
 import math
-from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
@@ -9,7 +8,6 @@ import msgspec
 from controlplane.eventlog.errors import UnreadableEvent
 from controlplane.model.alerts import Reading
 from controlplane.model.labels import printable
-from controlplane.model.time import Instant
 
 Number = float | str | None
 """A string is NaN or ±Infinity, for which JSON has no number."""
@@ -38,12 +36,11 @@ _DOCUMENT = msgspec.json.Decoder(_Document)
 _ENCODER = msgspec.json.Encoder()
 
 
-@dataclass(frozen=True, slots=True)
-class LatestReading:
+class LatestReading(msgspec.Struct, frozen=True, gc=False):
     """The newest value of the signal behind an alert; decoding all histories of many alerts would take seconds."""
 
     alert: str
-    at: Instant
+    at: datetime
     value: float | None
     document: str
 
@@ -77,12 +74,12 @@ def latest(alert: str, document: str) -> LatestReading:
     """The newest value of a stored reading; UnreadableEvent where it isn't one."""
     try:
         head = _HEAD.decode(document)
-        found = LatestReading(alert, head.at, _number(head.value), document)
+        value = _number(head.value)
     except (msgspec.MsgspecError, ValueError) as error:
         raise _unreadable(alert, str(error)) from None
-    if found.at.tzinfo is None:
+    if head.at.tzinfo is None:
         raise _unreadable(alert, "its time has no zone")
-    return found
+    return LatestReading(alert, head.at, value, document)
 
 
 def _written(value: float | None) -> Number:

@@ -288,7 +288,7 @@ class EventLog(Marked):
     def latest_readings(self) -> dict[str, LatestReading]:
         """The same with the histories not decoded yet: for screens, which show one of them at a time."""
         with self._database.reading() as connection:
-            return {row.alert: latest(row.alert, row.doc) for row in connection.execute(select(schema.readings))}
+            return {alert: latest(alert, doc) for alert, doc in connection.execute(select(schema.readings)).all()}
 
     def lease(self, name: str, holder: str, *, now: datetime, ttl: timedelta) -> bool:
         """Take or renew the lease `name` until now + ttl; False while somebody else holds it."""

@@ -24,7 +24,6 @@ _MANY = 2_000
 """From so many new events on, whole projections are read rather than rows."""
 _TICK = "tick_completed.v1"
 """A tick replaces the readings; nothing else does."""
-_ADVISING = frozenset({"recommendations", "unadvised"})
 _LONGEST_WAIT = timedelta(seconds=8)
 
 
@@ -62,7 +61,7 @@ class SnapshotReader:
         self._last: Snapshot | None = None
         self._tables: dict[str, dict[str, Any]] = {}
         self._changed: set[str] | None = None
-        """The alerts that changed since the last snapshot where nothing else of their rows did; None = any."""
+        """The alerts of which anything changed since the last snapshot, but for what a tick brings; None = any."""
         self._readings: Mapping[str, Measured] = {}
         self._names = Names()
         self._entries: deque[Entry] = deque(maxlen=SHOWN)
@@ -143,23 +142,25 @@ class SnapshotReader:
         events = list(islice(log.read(after=after, until=position), _MANY + 1))
         if len(events) > _MANY:
             return False
-        changed: set[str] | None = set()
+        changed: set[str] = set()
         for projection in _projections():
-            keys = {key for event in events for key in projection.keys(event)}
+            keys = {key for event in events if event.type in projection.types for key in projection.keys(event)}
             if not keys:
                 continue
-            rows = log.some(projection, keys)
-            table = self._tables[projection.name] | rows
+            before, rows = self._tables[projection.name], log.some(projection, keys)
+            self._tables[projection.name] = table = before | rows
             for gone in keys - rows.keys():
                 table.pop(gone, None)
-            self._tables[projection.name] = table
-            if projection.name == "alerts":
-                self._names.learn(rows.values())
-                changed = None if changed is None else keys & table.keys()
-            elif projection.name in _ADVISING:
-                changed = None
+            match projection.name:
+                case "alerts":
+                    self._names.learn(rows.values())
+                    changed |= keys
+                case "unadvised":
+                    changed |= keys
+                case "recommendations":
+                    changed |= {one[key].alert for one in (before, rows) for key in keys & one.keys()}
         if any(event.type == _TICK for event in events):
-            self._readings, changed = log.latest_readings(), None
+            self._readings = log.latest_readings()
         self._changed = changed
         self._entries.extend(self._told(event for event in events if event.type in TIMELINE))
         self._audit.extend(self._told(event for event in events if event.type in AUDIT))

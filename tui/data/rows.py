@@ -1,6 +1,6 @@
 """Frozen rows of the lists: each has an id, what a filter may look for in it, and how it sorts."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from controlplane.model.alerts import Acknowledgement, Alert, AlertState
@@ -22,6 +22,8 @@ _LONGEST = 300
 
 Lack = tuple[tuple[str, str], ...]
 """(rule id, why it has no recommendation)."""
+Tally = tuple[bool, Severity, bool]
+"""Pending, severity, acknowledged."""
 
 
 def _folded(parts: list[str]) -> str:
@@ -49,8 +51,8 @@ class Row:
     """Sorts by platform, component and title."""
     id: str = ""
     """The alert's id."""
-    tally: tuple[bool, Severity, bool] = (False, Severity.INFO, False)
-    """What it counts as: pending, severity, acknowledged."""
+    tally: Tally = (False, Severity.INFO, False)
+    """What it counts as."""
 
     @classmethod
     def of(
@@ -75,11 +77,8 @@ class Row:
             return cls(alert, reading, advice, doubt, lack, text, *ordered)
         if (before.reading, before.advice, before.doubt, before.lack) == (reading, advice, doubt, lack):
             return before
-        return replace(before, alert=alert, reading=reading, advice=advice, doubt=doubt, lack=lack)
-
-    def plain(self, alert: Alert, reading: Measured | None) -> bool:
-        """Whether it is a row of just these, without advice: asked of thousands of rows each second."""
-        return self.alert is alert and self.reading is reading and not self.advice and not self.lack
+        ordered = (before.newest, before.urgency, before.name, before.id, before.tally)
+        return cls(alert, reading, advice, doubt, lack, before.text, *ordered)
 
     @property
     def value(self) -> float | None:

@@ -1,11 +1,9 @@
 """One immutable picture of everything at a position of the log, joined from the projections."""
 
-from bisect import bisect_left
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from operator import attrgetter
 
 from controlplane.model.alerts import Alert, AlertState
 from controlplane.model.payloads import RuleSetActivated, TickCompleted
@@ -13,6 +11,7 @@ from controlplane.model.recommendations import Recommendation
 from controlplane.model.severity import Severity
 from controlplane.model.silences import Silence
 from controlplane.model.views import DeliveryRecord, RuleHealth, SourceHealth, Unadvised
+from tui.data.board import Board
 from tui.data.log import Measured
 from tui.data.rows import AdviceRow, Entry, Holding, Row
 from tui.data.told import Told
@@ -29,7 +28,8 @@ class Snapshot:
     """Everything at one position of the log; `error` says why it could not be renewed."""
 
     environment: str
-    rows: tuple[Row, ...] = ()
+    board: Board = field(default_factory=Board)
+    """The active alerts."""
     advice: tuple[AdviceRow, ...] = ()
     holdings: tuple[Holding, ...] = ()
     """What is acknowledged, and what is silenced or will be."""
@@ -48,12 +48,7 @@ class Snapshot:
     error: str = ""
     error_since: datetime | None = None
     retry_at: datetime | None = None
-    reported: Mapping[Severity, int] = field(default_factory=dict, compare=False)
-    """Firing and no-data alerts by severity."""
-    acknowledged: int = 0
-    pending: int = 0
     open_advice: int = 0
-    by_id: Mapping[str, Row] = field(default_factory=dict, compare=False, repr=False)
     advice_by_id: Mapping[str, AdviceRow] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
@@ -76,47 +71,44 @@ class Snapshot:
         audit: tuple[Entry, ...] = (),
         position: int = 0,
         before: "Snapshot | None" = None,
-        changed: Collection[str] | None = None,
+        changed: AbstractSet[str] | None = None,
     ) -> "Snapshot":
         """Join the projections; rows that are equal to those of `before` are taken over.
 
-        `changed` are the alerts that alone may differ from `before`, with the same advice and readings; None = any.
+        `changed` are the alerts of which alone anything may differ from `before`, be it their advice, or that they are
+        there at all, where tick and sources are the same; None = any.
         `ending` are the silences that end soon and how many alerts each still mutes.
         """
+        before = before or cls(environment)
         health = tuple(sorted((sources or {}).values(), key=lambda source: source.source))
         failing = {source.source: source.failed[""] for source in health if "" in source.failed}
         oldest = None if tick is None else tick.now - MISSED * tick_interval(tick)
+        # A tick or a source that fails may put any row in doubt; else few of thousands differ from second to second.
+        few = changed if before.tick is tick and before.sources == health else None
+        readings, unadvised, recommendations = readings or {}, unadvised or {}, recommendations or {}
         found: dict[str, list[Recommendation]] = {}
-        for recommendation in (recommendations or {}).values():
-            found.setdefault(recommendation.alert, []).append(recommendation)
-        known = before.by_id if before is not None else {}
-        readings, unadvised = readings or {}, unadvised or {}
-        # Thousands of rows of which few changed, each second: what is the same is taken over unseen.
-        same = before is not None and before.tick is tick and before.sources == health
+        for recommendation in recommendations.values():
+            if few is None or recommendation.alert in few:
+                found.setdefault(recommendation.alert, []).append(recommendation)
 
         def made(key: str, alert: Alert) -> Row:
-            reading, row = readings.get(key), known.get(key)
-            if same and row is not None and row.plain(alert, reading) and key not in found and key not in unadvised:
-                return row
-            chosen = tuple(sorted(found.get(key, ()), key=lambda r: (not r.open, -r.at.timestamp())))
-            missing = unadvised.get(key)
+            reading, missing = readings.get(key), unadvised.get(key)
+            chosen = tuple(sorted(found[key], key=lambda r: (not r.open, -r.at.timestamp()))) if key in found else ()
             lack = () if missing is None else tuple(sorted(missing.errors.items()))
-            return Row.of(alert, reading, chosen, _doubt(alert, reading, failing, oldest), lack, row)
+            return Row.of(alert, reading, chosen, _doubt(alert, reading, failing, oldest), lack, before.by_id.get(key))
 
-        if same and before is not None and changed is not None and alerts.keys() == known.keys():
-            rows = list(before.rows)
-            for key in changed:
-                rows[bisect_left(rows, key, key=_ID)] = made(key, alerts[key])
+        if few is None:
+            board = Board.of(made(key, alert) for key, alert in sorted(alerts.items()))
         else:
-            rows = [made(key, alert) for key, alert in sorted(alerts.items())]
-        by_id = {row.id: row for row in rows}
-        tally = Counter(map(_TALLY, rows))
-        advice = _advice(recommendations or {}, unadvised, by_id, before)
+            board = before.board.renewed({key: made(key, alerts[key]) if key in alerts else None for key in few})
+        advice = before.advice
+        if few is None or found or not few.isdisjoint(unadvised) or any(one.alert in few for one in advice):
+            advice = _advice(recommendations, unadvised, board.by_id, before.advice_by_id)
         return cls(
             environment=environment,
-            rows=tuple(rows),
+            board=board,
             advice=advice,
-            holdings=_holdings(rows, silences or {}, ending or {}, tick),
+            holdings=_holdings(board, silences or {}, ending or {}, tick),
             entries=entries,
             audit=audit,
             sources=health,
@@ -125,41 +117,52 @@ class Snapshot:
             deliveries=tuple(sorted((deliveries or {}).values(), key=lambda record: record.position)),
             tick=tick,
             position=position,
-            reported=_sums((severity, number) for (pending, severity, _), number in tally.items() if not pending),
-            acknowledged=sum(number for (_, _, taken), number in tally.items() if taken),
-            pending=sum(number for (pending, _, _), number in tally.items() if pending),
             open_advice=sum(row.recommendation is not None and row.recommendation.open for row in advice),
-            by_id=by_id,
             advice_by_id={row.id: row for row in advice},
         )
 
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """The active alerts, in the order of their ids."""
+        return self.board.rows
 
-_TALLY, _ID = attrgetter("tally"), attrgetter("id")
+    @property
+    def by_id(self) -> Mapping[str, Row]:
+        """The same by id."""
+        return self.board.by_id
 
+    @property
+    def reported(self) -> Mapping[Severity, int]:
+        """Firing and no-data alerts by severity."""
+        return self.board.reported
 
-def _sums(pairs: Iterable[tuple[Severity, int]]) -> Counter[Severity]:
-    total: Counter[Severity] = Counter()
-    for severity, number in pairs:
-        total[severity] += number
-    return total
+    @property
+    def acknowledged(self) -> int:
+        """How many alerts somebody has taken."""
+        return self.board.acknowledged
+
+    @property
+    def pending(self) -> int:
+        """How many alerts aren't reported yet."""
+        return self.board.pending
 
 
 def _advice(
     recommendations: Mapping[str, Recommendation],
     unadvised: Mapping[str, Unadvised],
     rows: Mapping[str, Row],
-    before: Snapshot | None,
+    known: Mapping[str, AdviceRow],
 ) -> tuple[AdviceRow, ...]:
-    known = before.advice_by_id if before is not None else {}
     made = [AdviceRow.of(one, rows.get(one.alert), known.get(key)) for key, one in sorted(recommendations.items())]
     lacking = [AdviceRow.lacking(rows[key], one.at) for key, one in sorted(unadvised.items()) if key in rows]
     return (*made, *lacking)
 
 
 def _holdings(
-    rows: Iterable[Row], silences: Mapping[str, Silence], ending: Mapping[str, int], tick: TickCompleted | None
+    board: Board, silences: Mapping[str, Silence], ending: Mapping[str, int], tick: TickCompleted | None
 ) -> tuple[Holding, ...]:
     """Acknowledgements, and the silences that aren't over."""
+    rows = board.rows if board.acknowledged else ()
     taken = [Holding.taken(row, row.alert.acknowledged) for row in rows if row.tally[2] and row.alert.acknowledged]
     lasting = [one for one in silences.values() if tick is None or one.ends_at > tick.now]
     lasting.sort(key=lambda one: (one.starts_at, one.id))

@@ -12,12 +12,11 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from controlplane.documents import Document, nearest, validate
 from controlplane.frames import COVERAGE, SAMPLES, SERIES, Samples
-from controlplane.model.base import LabelName, Model, RuleId, SignalName
+from controlplane.model.base import Duration, LabelName, Model, RuleId, SignalName
 from controlplane.model.errors import InvalidInput, Problem
 from controlplane.model.labels import canonical
 from controlplane.model.resources import Inventory, Resource
 from controlplane.model.rules import AlertRule, DriftRule, Placed, RuleSet, SettingName
-from controlplane.model.time import Duration
 from controlplane.rules.compile import Compiled, compile_rules
 from controlplane.rules.drift import SOURCE
 from controlplane.rules.evaluate import FIRING, NO_DATA, PENDING, STATE, evaluate

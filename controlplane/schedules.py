@@ -7,9 +7,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import Discriminator, Tag, field_validator, model_validator
 
-from controlplane.model.base import Model
+from controlplane.model.base import Duration, Model
 from controlplane.model.oncall import NOBODY, Escalation, Person, Rotation, zone
-from controlplane.model.time import Duration
 from controlplane.secret import Secret
 
 

@@ -11,12 +11,11 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from controlplane.listening import Receive
 from controlplane.listening import Serve as Serve
 from controlplane.listening import host_and_port as host_and_port
-from controlplane.model.base import Model, RuleId
+from controlplane.model.base import Duration, Model, RuleId
 from controlplane.model.digest import DailyDigest
 from controlplane.model.oncall import NOBODY, Escalation, Person
 from controlplane.model.rate import RateField
 from controlplane.model.routes import Inhibition, Route, Times
-from controlplane.model.time import Duration
 from controlplane.schedules import Schedule, check_people
 from controlplane.secret import MissingSecret as MissingSecret
 from controlplane.secret import Secret as Secret

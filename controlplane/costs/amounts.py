@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Literal
 
-from controlplane.model.base import Model
-from controlplane.model.money import MONTHS_PER_YEAR, Money, human_money
+from controlplane.model.base import Model, Money
+from controlplane.model.money import MONTHS_PER_YEAR, human_money
 
 Bound = Literal["exact", "at_least", "at_most", "unknown"]
 

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 from controlplane.costs.amounts import Amount, add
-from controlplane.model.base import Model
+from controlplane.model.base import Model, Money
 from controlplane.model.labels import printable
-from controlplane.model.money import Money, cents
+from controlplane.model.money import cents
 from controlplane.model.prices import THINGS, TRAFFIC, UNITS, PriceBook, Standing
 from controlplane.model.recommendations import Price, PriceSource
 from controlplane.model.resources import Resource, ResourceKind

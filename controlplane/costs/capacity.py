@@ -5,8 +5,8 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Literal
 
-from controlplane.model.base import Model
-from controlplane.model.money import Money, cents
+from controlplane.model.base import Model, Money
+from controlplane.model.money import cents
 from controlplane.model.prices import SECONDS_PER_TRAFFIC_MONTH
 from controlplane.model.recommendations import CostLine, Proposal
 

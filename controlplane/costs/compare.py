@@ -17,9 +17,8 @@ from controlplane.costs.bill import (
     standing_lines,
     sums,
 )
-from controlplane.model.base import Model
+from controlplane.model.base import Model, Money
 from controlplane.model.holds import Holds
-from controlplane.model.money import Money
 from controlplane.model.prices import Offer, PriceBook, Taken
 from controlplane.model.resources import Resource
 

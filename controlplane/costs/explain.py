@@ -4,8 +4,8 @@ from decimal import ROUND_CEILING, Decimal
 
 from controlplane.costs.amounts import Amount, add
 from controlplane.costs.capacity import UnitCost, unit_costs
-from controlplane.model.base import Model
-from controlplane.model.money import HOURS_PER_MONTH, MONTHS_PER_YEAR, Money, human_money
+from controlplane.model.base import Model, Money
+from controlplane.model.money import HOURS_PER_MONTH, MONTHS_PER_YEAR, human_money
 from controlplane.model.prices import PriceBook
 from controlplane.model.recommendations import Cost, CostLine, PriceSource, Recommendation
 

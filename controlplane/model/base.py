@@ -1,11 +1,15 @@
-"""What models are made of: strictness, names and comparisons."""
+"""What models are made of: strictness, names, durations, instants, amounts and comparisons."""
 
 import math
 import re
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
 
+from controlplane.model.money import parse_amount
+from controlplane.model.time import format_duration, in_utc, parse_duration
 from controlplane.model.units import check_unit, convert
 
 
@@ -34,6 +38,20 @@ def matches(pattern: re.Pattern[str], what: str) -> Any:
 RuleId = Annotated[str, matches(NAME, "an id; use lower case letters, digits, - and _")]
 SignalName = Annotated[str, matches(_SIGNAL, "a signal name such as kafka.consumer.lag")]
 LabelName = Annotated[str, matches(LABEL, "a label name")]
+
+
+def _duration(value: object) -> timedelta:
+    return value if isinstance(value, timedelta) else parse_duration(value)  # type: ignore[arg-type]
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_duration),
+    PlainSerializer(format_duration, return_type=str),
+    WithJsonSchema({"type": "string", "examples": ["2m"]}),
+]
+Instant = Annotated[datetime, AfterValidator(in_utc)]
+Money = Annotated[Decimal, BeforeValidator(parse_amount), PlainSerializer(lambda d: format(d, "f"), return_type=str)]
 
 OPERATORS = (">=", "<=", "==", "!=", ">", "<")
 _CONDITION = re.compile(

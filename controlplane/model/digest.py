@@ -5,12 +5,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, field_validator
 
-from controlplane.model.base import Model
-from controlplane.model.money import Money
+from controlplane.model.base import Duration, Instant, Model, Money
 from controlplane.model.oncall import zone
 from controlplane.model.routes import Clock
 from controlplane.model.severity import Severity
-from controlplane.model.time import Duration, Instant
 
 LISTED = 8
 """The most entries of a list; how many there are stands next to it."""

@@ -6,10 +6,10 @@ from uuid import UUID, uuid5
 
 from pydantic import Field
 
-from controlplane.model.base import Model
+from controlplane.model.base import Instant, Model
 from controlplane.model.labels import short_hash
 from controlplane.model.payloads import EventPayload
-from controlplane.model.time import Instant, to_ms
+from controlplane.model.time import to_ms
 
 NAMESPACE = UUID("6f1f2a52-6a0c-5f0e-9a51-1f6f0c0e7f10")
 

@@ -1,16 +1,14 @@
 """Money: exact decimals in one currency; an unknown amount is None and stays unknown."""
 
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Annotated
-
-from pydantic import BeforeValidator, PlainSerializer
 
 HOURS_PER_MONTH = Decimal(730)
 MONTHS_PER_YEAR = Decimal(12)
 _CENT = Decimal("0.01")
 
 
-def _decimal(value: object) -> Decimal:
+def parse_amount(value: object) -> Decimal:
+    """Read a finite amount from a number or its text, never rounded; ValueError says what is wrong with it."""
     if isinstance(value, Decimal):
         number = value
     elif isinstance(value, int) and not isinstance(value, bool):
@@ -32,9 +30,6 @@ def _decimal(value: object) -> Decimal:
 def cents(amount: Decimal) -> Decimal:
     """Rounded half-even to whole cents."""
     return amount.quantize(_CENT, ROUND_HALF_EVEN)
-
-
-Money = Annotated[Decimal, BeforeValidator(_decimal), PlainSerializer(lambda d: format(d, "f"), return_type=str)]
 
 
 def human_money(amount: Decimal | None, currency: str = "USD") -> str:

@@ -4,11 +4,10 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from controlplane.model.base import Model
+from controlplane.model.base import Instant, Model
 from controlplane.model.digest import Digest
 from controlplane.model.oncall import Progress
 from controlplane.model.severity import Severity
-from controlplane.model.time import Instant
 
 
 class Action(StrEnum):

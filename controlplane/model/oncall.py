@@ -7,8 +7,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, PlainSerializer, field_validator, model_validator
 
-from controlplane.model.base import Model, RuleId
-from controlplane.model.time import Duration, Instant
+from controlplane.model.base import Duration, Instant, Model, RuleId
 
 NOBODY = "none"
 """What a route says instead of the name of an escalation, so that it doesn't take its parent's over."""

@@ -8,13 +8,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 from controlplane.model.alerts import Acknowledgement
-from controlplane.model.base import Model
+from controlplane.model.base import Instant, Model
 from controlplane.model.notifications import Delivery, Incident, Shown
 from controlplane.model.recommendations import Recommendation
 from controlplane.model.resources import Resource
 from controlplane.model.severity import Severity
 from controlplane.model.silences import Silence
-from controlplane.model.time import Instant
 
 # telemetry
 

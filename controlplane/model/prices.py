@@ -7,10 +7,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from controlplane.model.base import Model, RuleId
+from controlplane.model.base import Model, Money, RuleId
 from controlplane.model.holds import Holds
 from controlplane.model.labels import printable
-from controlplane.model.money import HOURS_PER_MONTH, MONTHS_PER_YEAR, Money, cents
+from controlplane.model.money import HOURS_PER_MONTH, MONTHS_PER_YEAR, cents
 from controlplane.model.recommendations import CostLine, Price
 
 SECONDS_PER_TRAFFIC_MONTH = 86_400 * 30

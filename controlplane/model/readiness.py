@@ -2,8 +2,7 @@
 
 from typing import Literal
 
-from controlplane.model.base import Model
-from controlplane.model.time import Instant
+from controlplane.model.base import Instant, Model
 
 Dying = Literal["primary", "cache", "broker", "zone", "region", "host"]
 Takeover = Literal["automatic", "manual", "none"]

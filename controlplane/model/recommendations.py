@@ -1,28 +1,13 @@
 """Recommendations: what to do, why, what it costs, whether it survives, and how to revert it."""
 
 from decimal import Decimal
-from enum import StrEnum
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from controlplane.model.base import Model
+from controlplane.model.base import Duration, Instant, Model, Money
 from controlplane.model.holds import Holds
-from controlplane.model.money import Money
-from controlplane.model.time import Duration, Instant
-
-
-class Status(StrEnum):
-    """The life of a recommendation; open = proposed or approved."""
-
-    PROPOSED = "proposed"
-    APPROVED = "approved"
-    REJECTED = "rejected"
-    EXECUTED = "executed"
-    VERIFIED = "verified"
-    INEFFECTIVE = "ineffective"
-    WITHDRAWN = "withdrawn"
-    EXPIRED = "expired"
+from controlplane.model.states import Status as Status
 
 
 class Stage(Model):

@@ -8,10 +8,9 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, PlainSerializer, field_validator, model_validator
 
-from controlplane.model.base import LabelName, Model, RuleId
+from controlplane.model.base import Duration, LabelName, Model, RuleId
 from controlplane.model.matchers import MatcherField, all_match
 from controlplane.model.oncall import NOBODY, zone
-from controlplane.model.time import Duration
 
 GROUP_BY = ("platform", "rule")
 GROUP_WAIT = timedelta(seconds=30)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
-from controlplane.model.base import LABEL, ConditionField, LabelName, Model, RuleId, SignalName, matches
+from controlplane.model.base import LABEL, ConditionField, Duration, LabelName, Model, RuleId, SignalName, matches
 from controlplane.model.methods import (
     FailoverMethod,
     FailoverParameters,
@@ -18,7 +18,7 @@ from controlplane.model.methods import (
 )
 from controlplane.model.severity import Severity
 from controlplane.model.signals import Signal
-from controlplane.model.time import Duration, parse_duration
+from controlplane.model.time import parse_duration
 
 
 class Basis(StrEnum):

@@ -5,9 +5,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, Strict, field_validator, model_validator
 
-from controlplane.model.base import LabelName, Model, SignalName
+from controlplane.model.base import Duration, LabelName, Model, SignalName
 from controlplane.model.takeover import Takeover, TakeoverSignals
-from controlplane.model.time import Duration
 from controlplane.model.units import check_unit
 
 Names = Annotated[tuple[SignalName, ...], Field(min_length=1)]

@@ -5,9 +5,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from controlplane.model.base import Model
+from controlplane.model.base import Instant, Model
 from controlplane.model.matchers import MatcherField
-from controlplane.model.time import Instant
 
 WARNING = timedelta(hours=1)
 

@@ -7,9 +7,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
-
-from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
 
 _UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 _PART = re.compile(r"([0-9]+)(ms|s|m|h|d|w)")
@@ -54,30 +51,16 @@ def human_duration(duration: timedelta) -> str:
     return " ".join(parts[:2]) or "0s"
 
 
-def _duration(value: object) -> timedelta:
-    return value if isinstance(value, timedelta) else parse_duration(value)  # type: ignore[arg-type]
-
-
-Duration = Annotated[
-    timedelta,
-    BeforeValidator(_duration),
-    PlainSerializer(format_duration, return_type=str),
-    WithJsonSchema({"type": "string", "examples": ["2m"]}),
-]
-
-
-def _utc(value: datetime) -> datetime:
+def in_utc(value: datetime) -> datetime:
+    """The same instant in UTC; a naive datetime raises ValueError."""
     if value.tzinfo is None:
         raise ValueError("a time needs a zone, such as 2026-01-31T19:00:00Z")
     return value.astimezone(UTC)
 
 
-Instant = Annotated[datetime, AfterValidator(_utc)]
-
-
 def to_ms(instant: datetime) -> int:
     """Milliseconds since the epoch; a naive datetime raises ValueError."""
-    return round(_utc(instant).timestamp() * 1000)
+    return round(in_utc(instant).timestamp() * 1000)
 
 
 def from_ms(ms: int) -> datetime:

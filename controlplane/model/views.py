@@ -1,14 +1,12 @@
 """Rows of projections: health of sources and rules, known resources, states of deliveries."""
 
-from enum import StrEnum
-
 from pydantic import Field
 
-from controlplane.model.base import Model
+from controlplane.model.base import Instant, Model
 from controlplane.model.notifications import Action, Message
 from controlplane.model.resources import Resource
 from controlplane.model.severity import Severity
-from controlplane.model.time import Instant
+from controlplane.model.states import DeliveryState as DeliveryState
 
 
 class SourceHealth(Model):
@@ -61,16 +59,6 @@ class KnownResource(Model):
 
     resource: Resource
     source: str
-
-
-class DeliveryState(StrEnum):
-    """queued waits for its first attempt, failed for another one; dead was given up, suppressed dropped unsent."""
-
-    QUEUED = "queued"
-    FAILED = "failed"
-    DELIVERED = "delivered"
-    DEAD = "dead"
-    SUPPRESSED = "suppressed"
 
 
 class DeliveryRecord(Model):

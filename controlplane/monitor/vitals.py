@@ -11,8 +11,7 @@ from typing import TypeVar
 
 from pydantic import Field, ValidationError
 
-from controlplane.model.base import Model
-from controlplane.model.time import Instant
+from controlplane.model.base import Instant, Model
 
 M = TypeVar("M", bound=Model)
 

@@ -7,8 +7,7 @@ from tempfile import NamedTemporaryFile
 
 from pydantic import ValidationError
 
-from controlplane.model.base import Model
-from controlplane.model.time import Instant
+from controlplane.model.base import Instant, Model
 from controlplane.oncall.calendar import MAX_BYTES
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
 
+from controlplane.model.base import Instant
 from controlplane.model.labels import printable
 from controlplane.model.payloads import Answered
-from controlplane.model.time import Instant
 from controlplane.receive.answers import NAME, Answer, NotUnderstood
 
 _ANSWERS: dict[str, Answered] = {

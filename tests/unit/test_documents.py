@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 from pydantic import Field
 
 from controlplane.documents import MAX_BYTES, nearest, parse_document, read_document, validate
-from controlplane.model.base import Model
+from controlplane.model.base import Duration, Model
 from controlplane.model.errors import InvalidInput
-from controlplane.model.time import Duration
 
 
 def data(text: str) -> Any:

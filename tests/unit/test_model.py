@@ -11,12 +11,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
+from controlplane.model.base import Duration, Instant, Money
 from controlplane.model.errors import InvalidInput, Place, Problem
 from controlplane.model.labels import canonical, describe, printable, short_hash
-from controlplane.model.money import Money, cents, human_money
+from controlplane.model.money import cents, human_money
 from controlplane.model.time import (
-    Duration,
-    Instant,
     Window,
     format_duration,
     from_ms,

@@ -5,9 +5,9 @@ from typing import Annotated
 
 from pydantic import Field, Strict
 
+from controlplane.model.base import Duration
 from controlplane.model.commands import Argv, templates
 from controlplane.model.methods.base import Parameters, Positive
-from controlplane.model.time import Duration
 
 SignalText = Annotated[str, Field(min_length=1)]
 Text = Annotated[str, Field(min_length=1, max_length=300)]

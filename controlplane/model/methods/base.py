@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
 
-from controlplane.model.time import Duration
+from controlplane.model.base import Duration
 
 
 class Parameters(BaseModel):

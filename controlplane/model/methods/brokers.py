@@ -5,10 +5,10 @@ from typing import Annotated
 
 from pydantic import Field, Strict, model_validator
 
+from controlplane.model.base import Duration
 from controlplane.model.methods.base import Parameters, PriceId, Rate, Step
 from controlplane.model.methods.member_load import DISK, MemberLoad
 from controlplane.model.sizes import Bytes
-from controlplane.model.time import Duration
 
 
 class Brokers(Parameters):

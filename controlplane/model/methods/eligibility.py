@@ -5,9 +5,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
+from controlplane.model.base import Duration
 from controlplane.model.methods.base import Parameters, Positive
 from controlplane.model.sizes import Bytes
-from controlplane.model.time import Duration
 
 
 class Eligibility(BaseModel):

@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, Strict
 
+from controlplane.model.base import Duration
 from controlplane.model.commands import Argv, templates
 from controlplane.model.methods.base import Fraction, Parameters
 from controlplane.model.methods.eligibility import Eligibility
-from controlplane.model.time import Duration
 
 
 class Primary(Eligibility, Parameters):

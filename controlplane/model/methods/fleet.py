@@ -6,10 +6,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, Field, Strict, field_validator, model_validator
 
-from controlplane.model.base import LabelName, SignalName
+from controlplane.model.base import Duration, LabelName, SignalName
 from controlplane.model.commands import Argv, template, templates
 from controlplane.model.methods.base import Fraction, Parameters, Positive, PriceId, Rate, Step
-from controlplane.model.time import Duration
 from controlplane.model.units import check_unit
 
 Count = Annotated[int, Strict(), Field(ge=1)]

@@ -5,10 +5,10 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, Strict
 
+from controlplane.model.base import Duration
 from controlplane.model.commands import Argv, templates
 from controlplane.model.methods.base import Fraction, Parameters, Positive, PriceId
 from controlplane.model.sizes import Bytes
-from controlplane.model.time import Duration
 
 Count = Annotated[int, Strict(), Field(ge=1, le=10_000)]
 StoreCommands = Annotated[tuple[Argv, ...], templates("store", "units")]

@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, Strict
 
+from controlplane.model.base import Duration
 from controlplane.model.commands import Argv, templates
 from controlplane.model.methods.base import Parameters, Positive, PriceId
-from controlplane.model.time import Duration
 
 _HOST = templates("host", "bmc")
 _MACHINE = templates("machine", "host", "origin")

@@ -6,10 +6,10 @@ from typing import Annotated, Self
 
 from pydantic import Field, Strict, model_validator
 
+from controlplane.model.base import Duration
 from controlplane.model.commands import Argv, templates
 from controlplane.model.methods.base import Fraction, Parameters, Positive, PriceId, Rate
 from controlplane.model.sizes import Bytes
-from controlplane.model.time import Duration
 
 SignalText = Annotated[str, Field(min_length=1)]
 Text = Annotated[str, Field(min_length=1, max_length=60)]

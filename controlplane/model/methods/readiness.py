@@ -5,11 +5,11 @@ from typing import Annotated
 
 from pydantic import Field, Strict
 
+from controlplane.model.base import Duration
 from controlplane.model.commands import Argv, templates
 from controlplane.model.methods.base import Fraction, Parameters, Positive, PriceId
 from controlplane.model.methods.eligibility import Eligibility
 from controlplane.model.sizes import Bytes
-from controlplane.model.time import Duration
 
 _MEMBER = ("cluster", "member", "host")
 

@@ -5,10 +5,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, Field, Strict, model_validator
 
+from controlplane.model.base import Duration
 from controlplane.model.commands import Argv, templates
 from controlplane.model.methods.base import Parameters, PriceId
 from controlplane.model.methods.reserve import Lag
-from controlplane.model.time import Duration
 
 Commands = Annotated[tuple[Argv, ...], templates("lost", "target", "candidate")]
 TierCommands = Annotated[tuple[Argv, ...], templates("lost", "target", "tier", "start", "total")]

@@ -5,12 +5,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, Strict
 
-from controlplane.model.base import SignalName
+from controlplane.model.base import Duration, SignalName
 from controlplane.model.commands import Argv, templates
 from controlplane.model.methods.base import Fraction, Parameters, PriceId
 from controlplane.model.methods.member_load import MemberLoad
 from controlplane.model.sizes import Bytes
-from controlplane.model.time import Duration
 
 _FIELDS = ("cluster", "primary", "source", "rate")
 

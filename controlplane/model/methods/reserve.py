@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, Strict
 
+from controlplane.model.base import Duration
 from controlplane.model.commands import Argv, templates
 from controlplane.model.methods.base import Parameters, PriceId
-from controlplane.model.time import Duration
 
 
 class Lag(BaseModel):

@@ -5,12 +5,12 @@ from typing import Annotated
 
 from pydantic import Field, Strict
 
+from controlplane.model.base import Duration
 from controlplane.model.commands import Argv, template, templates
 from controlplane.model.methods.base import Fraction, Parameters, Positive, PriceId, Rate, Step
 from controlplane.model.methods.brokers import Brokers
 from controlplane.model.methods.member_load import DISK, MemberLoad
 from controlplane.model.sizes import Bytes
-from controlplane.model.time import Duration
 
 
 class ConsumerLag(Parameters):

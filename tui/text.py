@@ -92,7 +92,9 @@ def change_money(cost: Cost, amount: str = "per_month") -> str:
 
 
 def monthly(cost: Cost) -> str:
-    """The change of the monthly bill in whole units, for a column: `+$9,702/mo`, `unknown`."""
+    """The change of the monthly bill in whole units, for a column: `+$9,702/mo`, `unknown`, `$125,000 once`."""
+    if cost.per_month == 0 and cost.one_off:
+        return f"{human_money(cost.one_off.quantize(Decimal(1)), cost.currency)} once"
     whole = cost.per_month and cost.per_month.quantize(Decimal(1))
     money = change_money(cost.model_copy(update={"per_month": whole}))
     return money if money == "unknown" else f"{money}/mo"
@@ -105,12 +107,17 @@ def change(proposal: Proposal) -> str:
     return f"{number if thing and thing == after.partition(' ')[2] else before} → {after}"
 
 
-def advice_line(recommendation: Recommendation) -> str:
-    """A recommendation in a line: `SCALE OUT consumer group billing · 4 → 7 brokers · +$9,702/mo`."""
-    proposal = recommendation.proposal
-    money = change_money(proposal.cost)
-    priced = f"cost {money}" if money == "unknown" else f"{money}/mo"
-    return f"{kind(recommendation)} {safe(proposal.target, 60)} · {change(proposal)} · {priced}"
+def advice_line(recommendation: Recommendation, width: int | None = None) -> str:
+    """A recommendation in a line: `SCALE OUT consumer group billing · 4 → 7 brokers · +$9,702/mo`.
+
+    In `width` cells what is changed is cut, its price never.
+    """
+    proposal, cost = recommendation.proposal, recommendation.proposal.cost
+    priced = " · cost unknown" if cost.per_month is None else f" · {change_money(cost)}/mo"
+    if cost.one_off != 0:
+        priced += f", one-off {human_money(cost.one_off, cost.currency)}"
+    what = f"{kind(recommendation)} {safe(proposal.target, 60)} · {change(proposal)}"
+    return (what if width is None else fit(what, width - cell_len(priced)).rstrip()) + priced
 
 
 def kind(recommendation: Recommendation) -> str:

@@ -349,7 +349,7 @@ async def test_the_detail_tells_everything_of_the_recommendation(log: EventLog) 
     for part in (
         "412,000 > 100,000 messages",
         "read 5s ago",
-        "SCALE OUT  consumer group billing  v1 2m ago",
+        "SCALE OUT consumer group billing  v1 2m ago",
         "expires in 3h 40m",
         "6 consumers  →  10 consumers",
         "+$496.40",

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from controlplane.model.money import human_money
-from controlplane.model.recommendations import Evidence, PlanStep, Recommendation, Status
+from controlplane.model.recommendations import CostLine, Evidence, PlanStep, Recommendation, Status
 from controlplane.model.time import human_duration
 from controlplane.model.units import human
 from tui import theme
@@ -65,17 +65,17 @@ def short(found: Recommendation, now: datetime) -> RenderableType:
     if notable := [item for item in proposal.evidence if item.value is None or item.verdict]:
         rows.append(("evidence", _evidence_lines(found, notable[:4], now)))
     rows.append(("if not", worded(proposal.cost.do_nothing)))
-    return Group(head(found, now), pairs(rows))
+    return pairs([head(found, now), *rows])
 
 
-def head(found: Recommendation, now: datetime) -> RenderableType:
-    """Kind, target, status, version, age and when it expires."""
-    text = Text(safe(found.proposal.target, 120), theme.STRONG, overflow="fold")
+def head(found: Recommendation, now: datetime) -> tuple[Text, Text]:
+    """Kind; target, status, version, age and when it expires."""
+    text = Text.assemble((safe(found.proposal.target, 120), theme.STRONG), overflow="fold")
     status = "" if found.status is Status.PROPOSED else f"{found.status.value} "
     text.append(f"  {status}v{found.version} {ago(found.at, now)}", theme.QUIET)
     if found.open:
         text.append(" · ", theme.QUIET).append_text(_expiry(found, now))
-    return pairs([(Text(kind(found), theme.HEADING), text)])
+    return Text(kind(found), theme.HEADING), text
 
 
 def decision(found: Recommendation, row: Row | None, now: datetime) -> RenderableType:
@@ -94,8 +94,7 @@ def decision(found: Recommendation, row: Row | None, now: datetime) -> Renderabl
         *_objectives(found),
     ]
     return Group(
-        head(found, now),
-        pairs(rows),
+        pairs([head(found, now), *rows]),
         heading("Cost"),
         _money(found),
         heading("Survives after the change"),
@@ -170,8 +169,7 @@ def _money(found: Recommendation) -> RenderableType:
         table.add_column(justify="right", no_wrap=True)
     table.add_row(Text(""), *(Text(title, theme.QUIET) for title in ("a month", "reserved", "one-off")))
     for line in cost.lines:
-        quantity = format(line.quantity.normalize(), "f")
-        name = Text(f"{safe(line.item, 100)}: {quantity} × {safe(line.unit, 20)}", overflow="fold")
+        name = Text(f"{safe(line.item, 100)}{_quantity(line)}", overflow="fold")
         if line.note:
             name.append(f" ({safe(line.note, 200)})", theme.QUIET)
         amounts = (line.per_month, line.per_month_reserved, line.one_off)
@@ -183,6 +181,12 @@ def _money(found: Recommendation) -> RenderableType:
     if cost.per_month is not None:
         rows.insert(0, ("a year", worded(change_money(cost.model_copy(update={"per_month": cost.per_month * 12})))))
     return Group(table, pairs(rows))
+
+
+def _quantity(line: CostLine) -> str:
+    """` × 4` things, ` × 500 GB`; nothing for one thing."""
+    number, size = format(line.quantity.normalize(), ",f"), " GB" if "GBy" in line.unit else ""
+    return f" × {number}{size}" if size or line.quantity != 1 else ""
 
 
 def _amount(text: str, *, strong: bool = False) -> Text:
@@ -212,7 +216,7 @@ def _survival(found: Recommendation) -> Text:
 def _stages(found: Recommendation) -> Text:
     lines = []
     width = max(len(safe(stage.name, 30)) for stage in found.proposal.stages)
-    values = [f"{stage.value:,.6g}" for stage in found.proposal.stages]
+    values = [_number(stage.value) for stage in found.proposal.stages]
     longest = max(map(len, values))
     for stage, value in zip(found.proposal.stages, values, strict=True):
         line = Text(f"{safe(stage.name, 30).ljust(width)}  {value:>{longest}}  ", theme.PLAIN)
@@ -221,6 +225,10 @@ def _stages(found: Recommendation) -> Text:
         line.append(safe(stage.reason, LINE), theme.QUIET)
         lines.append(line)
     return Text("\n").join(lines)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1e6 else f"{value:,.6g}"
 
 
 def _commands(commands: tuple[str, ...], most: int) -> Text:

@@ -7,7 +7,7 @@ from textual.widget import Widget
 
 from tui.data import Entry, Snapshot
 from tui.screens.events import EventsScreen
-from tui.widgets.panes import EntryPane, HealthPane
+from tui.widgets.panes import HealthPane
 from tui.widgets.titles import retitle
 
 
@@ -19,6 +19,7 @@ class AuditScreen(EventsScreen):
     SHORT = "Sources"
     MODE = "audit"
     NOUN = "decisions"
+    ONE = "Decision"
     HEADING = "Decisions"
     EXAMPLE = "own:mira kind:approved platform:shop"
     DEFAULT_CSS = """
@@ -53,5 +54,4 @@ class AuditScreen(EventsScreen):
         health = self.query_one(HealthPane)
         health.show(snapshot, now)
         retitle(health, f"Sources {self.count(snapshot)}")
-        retitle(self.query_one(EntryPane), "Decision")
         super().show_panes(snapshot, now)

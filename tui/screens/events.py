@@ -24,6 +24,8 @@ class EventsScreen(ListScreen):
     """A list of events, the selected one in full under it."""
 
     NOUN = "events"
+    ONE: ClassVar[str] = "Event"
+    """Title of the pane with the selected one."""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open", id="view.open", tooltip="The alert or recommendation that it is about"),
         *ACT[:2],
@@ -84,7 +86,7 @@ class EventsScreen(ListScreen):
         pane = self.query_one(EntryPane)
         if pane.display:
             pane.show(self.chosen, now)
-            retitle(pane, "Event")
+            retitle(pane, self.ONE)
 
     def action_open(self) -> None:
         """The recommendation or alert that the event is about."""

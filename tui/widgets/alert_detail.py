@@ -9,7 +9,9 @@ from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 
 from tui import theme
-from tui.data import Row, Story, outlook
+from tui.data import Row
+from tui.data.outlook import outlook
+from tui.data.story import Story
 from tui.describe.advice import advice, decision, grounds, lack
 from tui.describe.alert import facts, headline
 from tui.describe.parts import heading
@@ -62,7 +64,7 @@ class AlertDetail(VerticalScroll, can_focus=True, inherit_bindings=False):
         self._tell("#around", around)
         self._tell("#advice", _advised(row, now))
         self._tell("#facts", Group(heading("Where it comes from", first=True), facts(row, now)))
-        runbook = "" if story is None else story.runbook
+        runbook = None if story is None else story.runbook
         if self._drawn != (runbook, theme.CURRENT.name):
             self._drawn = (runbook, theme.CURRENT.name)
             self._tell("#runbook", _runbook(runbook, row))
@@ -83,7 +85,9 @@ def _advised(row: Row, now: datetime) -> RenderableType:
     return Group(*parts)
 
 
-def _runbook(text: str, row: Row) -> RenderableType:
+def _runbook(text: str | None, row: Row) -> RenderableType:
+    if text is None:
+        return Text()
     if not text:
         named = f"The runbook {row.alert.runbook} isn't here." if row.alert.runbook else "The rule names no runbook."
         return Text(named, theme.QUIET)

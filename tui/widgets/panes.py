@@ -176,7 +176,7 @@ class AdviceLine(Static):
     def show(self, row: Row | None) -> None:
         """The first open recommendation of the row."""
         found = next((advice for advice in row.advice if advice.open), None) if row is not None else None
-        text = Text(" no recommendation" if found is None else f" {advice_line(found)}")
+        text = Text(" no recommendation" if found is None else f" {advice_line(found, (self.size.width or 80) - 1)}")
         text.stylize(theme.QUIET if found is None else theme.STRONG)
         text.no_wrap = True
         text.overflow = "ellipsis"

@@ -10,7 +10,7 @@ import random
 import sqlite3
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -45,31 +45,9 @@ from controlplane.model.payloads import AlertFired, AlertResolved, Recommendatio
 from controlplane.model.time import to_ms
 from tests.drafts import HOSTILE, START, draft, facts, ingested, recommendation, tick
 from tests.servers_postgresql import PASSWORD, PostgresqlServer
-from tests.servers_postgresql import postgresql_server as postgresql_server
 
 fork = multiprocessing.get_context("fork")
 DEADLINE = 60.0
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
-    """Gives the URL of a store that doesn't exist yet."""
-    if request.param == "sqlite":
-        numbers = itertools.count()
-        return lambda: f"sqlite:///{tmp_path}/{next(numbers)}/events.db"
-    server: PostgresqlServer = request.getfixturevalue("postgresql_server")
-    return lambda: server.url(server.create_database())
-
-
-@pytest.fixture
-def url(new_url: Callable[[], str]) -> str:
-    return new_url()
-
-
-@pytest.fixture
-def log(url: str) -> Iterator[EventLog]:
-    with EventLog.open(url) as opened:
-        yield opened
 
 
 def fired(alert: str = "a1", key: str | None = None, *, at: datetime = START, **fields: Any) -> Draft:

@@ -43,7 +43,6 @@ from controlplane.settings import Retention, Settings
 from controlplane.telemetry.store import SampleStore
 from tests.drafts import HOSTILE, START, delivery, draft, drafts, facts, tick
 from tests.servers_postgresql import PostgresqlServer
-from tests.servers_postgresql import postgresql_server as postgresql_server
 
 fork = multiprocessing.get_context("fork")
 DEADLINE = 60.0
@@ -51,27 +50,6 @@ MINUTE = timedelta(minutes=1)
 SMALL = tuple(replace(p, keep=2) if p is DELIVERIES else p for p in PROJECTIONS)
 MIDDLE = START + 5 * MINUTE
 """Five of the ten events of `filled` are older."""
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
-    """Gives the URL of a store that doesn't exist yet."""
-    if request.param == "sqlite":
-        numbers = itertools.count()
-        return lambda: f"sqlite:///{tmp_path}/store{next(numbers)}/events.db"
-    server: PostgresqlServer = request.getfixturevalue("postgresql_server")
-    return lambda: server.url(server.create_database())
-
-
-@pytest.fixture
-def url(new_url: Callable[[], str]) -> str:
-    return new_url()
-
-
-@pytest.fixture
-def log(url: str) -> Iterator[EventLog]:
-    with EventLog.open(url) as opened:
-        yield opened
 
 
 @pytest.fixture

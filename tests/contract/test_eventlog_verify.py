@@ -11,19 +11,9 @@ from controlplane.eventlog import log as log_module
 from controlplane.eventlog.log import EventLog
 from controlplane.eventlog.verify import Verification
 from tests.drafts import START, draft, tick
-from tests.servers_postgresql import PostgresqlServer
-from tests.servers_postgresql import postgresql_server as postgresql_server
 
 EVENTS = 12
 SET = "UPDATE events SET"
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/events.db"
-    server: PostgresqlServer = request.getfixturevalue("postgresql_server")
-    return server.url(server.create_database())
 
 
 @pytest.fixture

@@ -19,7 +19,8 @@ from textual.theme import Theme
 from tui import theme
 from tui.acting.desk import Batch, Desk
 from tui.commands import Actions, Command, Kind, Target
-from tui.data import Log, Rulebook, Rules, Snapshot, SnapshotReader, utc_now
+from tui.data import Log, Snapshot, SnapshotReader, utc_now
+from tui.data.rulebook import Rulebook, Rules
 from tui.data.seek import Seek
 from tui.keys import bound, checked
 from tui.screens.acknowledgements import AcknowledgementsScreen

@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from controlplane.eventlog.log import EventLog
     from controlplane.operator import Operator
     from controlplane.settings import Settings
-    from tui.data import Rules
+    from tui.data.rulebook import Rules
     from tui.data.seek import Seek
 
 _PAGE_OF = "CONTROLPLANE_PAGE_OF"
 """Set for the process of a page in a browser: the id of the server that started it."""
+_DEMO_IN = "CONTROLPLANE_DEMO_IN"
+"""Set for the process of a page of the demo: the folder in which its server has replayed the evening."""
 _SQLITE = b"SQLite format 3\0"
 
 
@@ -47,8 +49,8 @@ def tui(
     config: Path | None,
 ) -> None:
     """The on-call terminal. It reads the event store alone, so it never disturbs a tick."""
-    if demo and (backtest is not None or config is not None or served):
-        raise click.UsageError("--demo has data and settings of its own; leave --backtest, --serve and --config out")
+    if demo and (backtest is not None or config is not None):
+        raise click.UsageError("--demo has data and settings of its own; leave --backtest and --config out")
     if backtest is not None and config is not None:
         raise click.UsageError("--backtest needs no settings; leave --config out")
     if port is not None and not served:
@@ -59,13 +61,17 @@ def tui(
         follow(int(server))
     start = _seek(as_of)
     with ExitStack() as opened:
-        if served:
+        if served and demo:
+            _, settings, _ = opened.enter_context(_evening())
+            os.environ[_DEMO_IN] = str(settings.home)
+            _serve(port, "--demo", as_of=as_of)
+        elif served:
             with _recorded(backtest) if backtest else event_log(config):
                 pass  # it can be opened; each page has a process of its own
-            _serve(as_of, backtest, config, port)
+            _serve(port, as_of=as_of, backtest=backtest, config=config)
         elif demo:
             log, settings, interesting = opened.enter_context(_evening())
-            open_terminal(log, settings, as_of=_end(), start=start or interesting)
+            open_terminal(log, settings, read_only=read_only, as_of=_end(), start=start or interesting)
         elif backtest is not None:
             from controlplane.settings import Settings
 
@@ -99,7 +105,7 @@ def open_terminal(
 
     def rules() -> "Rules":
         from controlplane import bootstrap
-        from tui.data import rule_facts
+        from tui.data.rulebook import rule_facts
 
         return rule_facts(bootstrap.load_rule_set(settings).rules.rules)
 
@@ -197,7 +203,7 @@ def _interesting(log: "EventLog") -> "Seek":
 
 @contextmanager
 def _evening() -> "Iterator[tuple[EventLog, Any, Seek]]":
-    """The recorded evening in a folder that goes with it."""
+    """The recorded evening in a folder that goes with it; for a page, as its server has replayed it."""
     import signal
     from tempfile import TemporaryDirectory
 
@@ -206,6 +212,11 @@ def _evening() -> "Iterator[tuple[EventLog, Any, Seek]]":
     from controlplane.cli.demo import replaying
     from controlplane.rules.files import shipped_platforms
 
+    if _PAGE_OF in os.environ and (replayed := os.environ.get(_DEMO_IN)):
+        settings = evening.settings(Path(replayed), shipped_platforms())
+        with bootstrap.open_log(settings) as log:
+            yield log, settings, _interesting(log)
+        return
     before = signal.signal(signal.SIGTERM, _ended)
     try:
         with TemporaryDirectory(prefix="controlplane-demo-") as name:
@@ -229,12 +240,13 @@ def _end() -> datetime:
     return evening.END
 
 
-def _serve(as_of: str | None, backtest: Path | None, config: Path | None, port: int | None) -> None:
+def _serve(port: int | None, *flags: str, **values: str | Path | None) -> None:
+    """Serve pages that run `controlplane tui --read-only` with these flags and options."""
     from controlplane.cli.output import tell
     from tui.serve import DEFAULT_PORT, serve
 
-    command = [sys.executable, "-m", "controlplane", "tui", "--read-only"]
-    for name, value in (("--as-of", as_of), ("--backtest", backtest), ("--config", config)):
-        command += [] if value is None else [f"{name}={value}"]
+    command = [sys.executable, "-m", "controlplane", "tui", "--read-only", *flags]
+    for name, value in values.items():
+        command += [] if value is None else [f"--{name.replace('_', '-')}={value}"]
     os.environ[_PAGE_OF] = str(os.getpid())
     serve(command, DEFAULT_PORT if port is None else port, lambda said: tell(said, err=True))

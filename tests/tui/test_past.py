@@ -11,7 +11,8 @@ from controlplane.model.errors import ControlplaneError
 from controlplane.operator import Operator
 from tests.tui import sample
 from tests.tui.sample import NOW
-from tui.data import PastLog, SnapshotReader, position_at
+from tui.data import SnapshotReader
+from tui.data.past import PastLog, position_at
 
 
 def test_as_of_the_head_is_the_present(log: EventLog) -> None:

@@ -27,8 +27,9 @@ from tests import drafts
 from tests.tui import sample
 from tests.tui.past import BEGIN, STEP, TICKS, ends, short_past, time_of
 from tests.tui.sample import NOW
-from tui.data import PastLog, SnapshotReader
+from tui.data import SnapshotReader
 from tui.data.interest import most_interesting
+from tui.data.past import PastLog
 from tui.data.past_reader import PastReader
 from tui.data.recording import Recording
 from tui.data.seek import BadSeek, Seek, parse_seek

@@ -10,7 +10,8 @@ from controlplane.model.time import to_ms
 from tests import drafts
 from tests.tui import sample
 from tests.tui.sample import NOW
-from tui.data import PastLog, SnapshotReader
+from tui.data import SnapshotReader
+from tui.data.past import PastLog
 from tui.data.told import told_readings
 
 AT = to_ms(NOW)

@@ -20,7 +20,8 @@ from tests.tui.past import BEGIN, STEP, ends, short_past, time_of
 from tests.tui.sample import NOW
 from tui.app import SCREENS, ControlplaneApp
 from tui.commands import Command, Kind
-from tui.data import PastLog, SnapshotReader
+from tui.data import SnapshotReader
+from tui.data.past import PastLog
 from tui.data.seek import Seek
 from tui.screens.detail import DetailScreen
 from tui.screens.seek import SeekDialog

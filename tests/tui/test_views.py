@@ -23,8 +23,9 @@ from tests.tui import sample
 from tests.tui.driving import Clock, alerts, notices, painted, painted_all, ready, renew, screen_text, terminal, until
 from tests.tui.sample import NOW
 from tui.app import SCREENS
-from tui.data import Outlook, Row, RuleFacts, outlook
-from tui.data.outlook import per_minute
+from tui.data import Row
+from tui.data.outlook import Outlook, outlook, per_minute
+from tui.data.rulebook import RuleFacts
 from tui.screens.advice import AdviceScreen
 from tui.screens.detail import DetailScreen
 from tui.widgets.tabs import Tabs

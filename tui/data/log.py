@@ -2,9 +2,10 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from controlplane.model.events import Event
+if TYPE_CHECKING:
+    from controlplane.model.events import Event
 
 History = tuple[tuple[int, float | None], ...]
 """(epoch ms, value), oldest first."""
@@ -57,7 +58,7 @@ class Log(Protocol):
         stream: str | None = None,
         newest_first: bool = False,
         limit: int | None = None,
-    ) -> Iterator[Event]:
+    ) -> "Iterator[Event]":
         """Events with after < position ≤ until, in order."""
         ...
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from controlplane.model.alerts import AlertState
 from controlplane.model.base import Condition
+from controlplane.model.states import AlertState
 from tui.data.log import History
 from tui.data.rows import Row
 from tui.data.rulebook import RuleFacts

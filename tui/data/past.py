@@ -2,12 +2,14 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from controlplane.model.errors import ControlplaneError
-from controlplane.model.events import Event
 from tui.data.log import Log, Measured
 from tui.data.told import told_readings
+
+if TYPE_CHECKING:
+    from controlplane.model.events import Event
 
 
 class PastLog:
@@ -61,7 +63,7 @@ class PastLog:
         stream: str | None = None,
         newest_first: bool = False,
         limit: int | None = None,
-    ) -> Iterator[Event]:
+    ) -> "Iterator[Event]":
         """Events with after < position ≤ until, none after the end of the log."""
         last = self._position if until is None else min(until, self._position)
         return self._log.read(

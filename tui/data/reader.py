@@ -8,15 +8,15 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from controlplane.model.errors import ControlplaneError
-from controlplane.model.events import Event
 from controlplane.model.labels import printable
-from tui.data.entries import AUDIT, TIMELINE, Names, entries
 from tui.data.log import Log, Measured
 from tui.data.rows import Entry
 from tui.data.snapshot import POLL, Snapshot
 
 if TYPE_CHECKING:
     from controlplane.eventlog.projections import Projection
+    from controlplane.model.events import Event
+    from tui.data.entries import Names
 
 SHOWN = 500
 """How many events the timeline has, and how many decisions the audit trail."""
@@ -63,7 +63,8 @@ class SnapshotReader:
         self._changed: set[str] | None = None
         """The alerts of which anything changed since the last snapshot, but for what a tick brings; None = any."""
         self._readings: Mapping[str, Measured] = {}
-        self._names = Names()
+        self._names: Names
+        """Given by the first look; it brings the payloads of events: not at the start."""
         self._entries: deque[Entry] = deque(maxlen=SHOWN)
         self._audit: deque[Entry] = deque(maxlen=SHOWN)
         self._failures = 0
@@ -126,6 +127,8 @@ class SnapshotReader:
         )
 
     def _read_all(self, log: Log, position: int) -> None:
+        from tui.data.entries import AUDIT, TIMELINE, Names
+
         self._tables = {projection.name: log.rows(projection) for projection in _projections()}
         self._changed = None
         self._readings = log.latest_readings()
@@ -139,6 +142,8 @@ class SnapshotReader:
 
     def _renew(self, log: Log, after: int, position: int) -> bool:
         """Read again the rows that new events are about; False where so many are new that all are read anew."""
+        from tui.data.entries import AUDIT, TIMELINE
+
         events = list(islice(log.read(after=after, until=position), _MANY + 1))
         if len(events) > _MANY:
             return False
@@ -180,7 +185,9 @@ class SnapshotReader:
             self._ending = (tick, silences, found)
         return self._ending[2]
 
-    def _told(self, events: Iterable[Event]) -> Iterable[Entry]:
+    def _told(self, events: "Iterable[Event]") -> Iterable[Entry]:
+        from tui.data.entries import entries
+
         self._names.advice = self._tables["recommendations"]
         self._names.deliveries = self._tables["deliveries"]
         self._names.silences = self._tables["silences"]

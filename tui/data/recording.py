@@ -9,13 +9,15 @@ also depend on recommendations.
 import threading
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from controlplane.model.events import Event
 from tui.data.entries import AUDIT, TIMELINE
 from tui.data.log import Log
 from tui.data.past import PastLog
 from tui.data.timeline_index import Marked, TimelineIndex
+
+if TYPE_CHECKING:
+    from controlplane.model.events import Event
 
 _ANEW: Mapping[str, frozenset[str]] = {
     "alerts": frozenset({"alert_pending.v1", "alert_resolved.v1", "alert_dropped.v1"}),
@@ -66,7 +68,7 @@ class Recorded(Log, Protocol):
         """Every event beyond a position without its payload."""
         ...
 
-    def pick(self, positions: Iterable[int]) -> list[Event]:
+    def pick(self, positions: Iterable[int]) -> "list[Event]":
         """The events at these positions, in order."""
         ...
 
@@ -118,7 +120,7 @@ class Recording:
                 self._last[projection.name] = known
             return known.rows
 
-    def events(self, positions: Iterable[int]) -> list[Event]:
+    def events(self, positions: Iterable[int]) -> "list[Event]":
         """The events at these positions, in order."""
         with self._lock:
             wanted = sorted(set(positions))
@@ -230,7 +232,7 @@ def _keys(projection: str, rows: Mapping[str, Any], about: str) -> list[str]:
     return [key for key, row in rows.items() if row.rule == about] if projection == "rules" else [about]
 
 
-def _folded(projection: Any, rows: Table, events: Iterable[Event]) -> None:
+def _folded(projection: Any, rows: Table, events: "Iterable[Event]") -> None:
     for event in events:
         for key in projection.keys(event):
             row = projection.fold(rows.get(key), event)
@@ -264,7 +266,7 @@ class RecordedLog(PastLog):
         stream: str | None = None,
         newest_first: bool = False,
         limit: int | None = None,
-    ) -> Iterator[Event]:
+    ) -> "Iterator[Event]":
         """Events with after < position ≤ until, none after the end of the log."""
         last = self._position if until is None else min(until, self._position)
         if newest_first and limit is not None and stream is None and not after and types in (TIMELINE, AUDIT):

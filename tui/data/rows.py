@@ -2,14 +2,18 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from controlplane.model.alerts import Acknowledgement, Alert, AlertState
 from controlplane.model.errors import ControlplaneError
-from controlplane.model.recommendations import Recommendation, Status
 from controlplane.model.severity import Severity
-from controlplane.model.silences import Silence
+from controlplane.model.states import AlertState, Status
 from tui.data.log import History, Measured
 from tui.data.told import Told
+
+if TYPE_CHECKING:
+    from controlplane.model.alerts import Acknowledgement, Alert
+    from controlplane.model.recommendations import Recommendation
+    from controlplane.model.silences import Silence
 
 _RANK = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
 _CLOSED = 9
@@ -34,9 +38,9 @@ def _folded(parts: list[str]) -> str:
 class Row:
     """One alert with everything that its line and its detail show."""
 
-    alert: Alert
+    alert: "Alert"
     reading: Measured | None = None
-    advice: tuple[Recommendation, ...] = ()
+    advice: "tuple[Recommendation, ...]" = ()
     """Open recommendations first, then the newest."""
     doubt: str = ""
     """Why this may no longer be true, such as a failed source; empty where there is no doubt."""
@@ -57,9 +61,9 @@ class Row:
     @classmethod
     def of(
         cls,
-        alert: Alert,
+        alert: "Alert",
         reading: Measured | None = None,
-        advice: tuple[Recommendation, ...] = (),
+        advice: "tuple[Recommendation, ...]" = (),
         doubt: str = "",
         lack: Lack = (),
         before: "Row | None" = None,
@@ -122,7 +126,7 @@ class Row:
         return tuple(words)
 
 
-def _renamed(before: Alert, alert: Alert) -> bool:
+def _renamed(before: "Alert", alert: "Alert") -> bool:
     """Whether a filter may find it by other words; the same alert keeps its labels, rule and source."""
     return (before.title, before.summary, before.component, before.platform) != (
         alert.title,
@@ -132,7 +136,7 @@ def _renamed(before: Alert, alert: Alert) -> bool:
     )
 
 
-def _searchable(alert: Alert) -> str:
+def _searchable(alert: "Alert") -> str:
     parts = [alert.title, alert.summary, alert.component, alert.platform, alert.rule, alert.source]
     return _folded([*parts, *alert.labels.values()])
 
@@ -147,7 +151,7 @@ class AdviceRow:
     title: str
     platform: str
     at: datetime
-    recommendation: Recommendation | None = None
+    recommendation: "Recommendation | None" = None
     lack: Lack = ()
     severity: Severity | None = None
     """Of the alert while it lasts."""
@@ -159,7 +163,7 @@ class AdviceRow:
     """Sorts what can be decided first, then what is watched, what is lacking, and what is over."""
 
     @classmethod
-    def of(cls, found: Recommendation, row: Row | None, before: "AdviceRow | None" = None) -> "AdviceRow":
+    def of(cls, found: "Recommendation", row: Row | None, before: "AdviceRow | None" = None) -> "AdviceRow":
         """The row of a recommendation."""
         if before is not None and before.recommendation is found and before.row is row:
             return before
@@ -236,19 +240,19 @@ class Holding:
     row: Row | None = None
     """The alert that is acknowledged."""
     text: str = ""
-    silence: Silence | None = None
+    silence: "Silence | None" = None
     """What is held by it, where it is no acknowledgement."""
     still: int = 0
     """How many alerts a silence mutes that ends soon; 0 where it doesn't, or mutes none."""
 
     @classmethod
-    def taken(cls, row: Row, given: Acknowledgement) -> "Holding":
+    def taken(cls, row: Row, given: "Acknowledgement") -> "Holding":
         """The row of an acknowledgement."""
         text = _folded([row.text, given.actor, given.note])
         return cls(f"ack:{row.id}", "ack", given.actor, given.at, given.note, row.alert.title, None, row, text)
 
     @classmethod
-    def muted(cls, silence: Silence, still: int = 0) -> "Holding":
+    def muted(cls, silence: "Silence", still: int = 0) -> "Holding":
         """The row of a silence or maintenance window; `still` where it ends soon and mutes so many alerts."""
         what = " ".join(str(matcher) for matcher in silence.matchers)
         text = _folded([what, silence.author, silence.reason, silence.kind])

@@ -4,17 +4,21 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
-from controlplane.model.alerts import Alert, AlertState
-from controlplane.model.payloads import RuleSetActivated, TickCompleted
-from controlplane.model.recommendations import Recommendation
 from controlplane.model.severity import Severity
-from controlplane.model.silences import Silence
-from controlplane.model.views import DeliveryRecord, RuleHealth, SourceHealth, Unadvised
+from controlplane.model.states import AlertState
 from tui.data.board import Board
 from tui.data.log import Measured
 from tui.data.rows import AdviceRow, Entry, Holding, Row
 from tui.data.told import Told
+
+if TYPE_CHECKING:
+    from controlplane.model.alerts import Alert
+    from controlplane.model.payloads import RuleSetActivated, TickCompleted
+    from controlplane.model.recommendations import Recommendation
+    from controlplane.model.silences import Silence
+    from controlplane.model.views import DeliveryRecord, RuleHealth, SourceHealth, Unadvised
 
 POLL = timedelta(seconds=1)
 """How often the event store is asked for something new."""
@@ -37,13 +41,13 @@ class Snapshot:
     """The newest events, oldest first."""
     audit: tuple[Entry, ...] = ()
     """The newest decisions of people, oldest first."""
-    sources: tuple[SourceHealth, ...] = ()
-    rules: tuple[RuleHealth, ...] = ()
+    sources: "tuple[SourceHealth, ...]" = ()
+    rules: "tuple[RuleHealth, ...]" = ()
     """Rules that can't be evaluated."""
-    rule_set: RuleSetActivated | None = None
-    deliveries: tuple[DeliveryRecord, ...] = ()
+    rule_set: "RuleSetActivated | None" = None
+    deliveries: "tuple[DeliveryRecord, ...]" = ()
     """The newest deliveries, oldest first."""
-    tick: TickCompleted | None = None
+    tick: "TickCompleted | None" = None
     position: int = 0
     error: str = ""
     error_since: datetime | None = None
@@ -56,17 +60,17 @@ class Snapshot:
         cls,
         environment: str,
         *,
-        alerts: Mapping[str, Alert],
+        alerts: "Mapping[str, Alert]",
         readings: Mapping[str, Measured] | None = None,
-        recommendations: Mapping[str, Recommendation] | None = None,
-        unadvised: Mapping[str, Unadvised] | None = None,
-        silences: Mapping[str, Silence] | None = None,
+        recommendations: "Mapping[str, Recommendation] | None" = None,
+        unadvised: "Mapping[str, Unadvised] | None" = None,
+        silences: "Mapping[str, Silence] | None" = None,
         ending: Mapping[str, int] | None = None,
-        sources: Mapping[str, SourceHealth] | None = None,
-        rules: Mapping[str, RuleHealth] | None = None,
-        rule_set: RuleSetActivated | None = None,
-        deliveries: Mapping[str, DeliveryRecord] | None = None,
-        tick: TickCompleted | None = None,
+        sources: "Mapping[str, SourceHealth] | None" = None,
+        rules: "Mapping[str, RuleHealth] | None" = None,
+        rule_set: "RuleSetActivated | None" = None,
+        deliveries: "Mapping[str, DeliveryRecord] | None" = None,
+        tick: "TickCompleted | None" = None,
         entries: tuple[Entry, ...] = (),
         audit: tuple[Entry, ...] = (),
         position: int = 0,
@@ -91,7 +95,7 @@ class Snapshot:
             if few is None or recommendation.alert in few:
                 found.setdefault(recommendation.alert, []).append(recommendation)
 
-        def made(key: str, alert: Alert) -> Row:
+        def made(key: str, alert: "Alert") -> Row:
             reading, missing = readings.get(key), unadvised.get(key)
             chosen = tuple(sorted(found[key], key=lambda r: (not r.open, -r.at.timestamp()))) if key in found else ()
             lack = () if missing is None else tuple(sorted(missing.errors.items()))
@@ -148,8 +152,8 @@ class Snapshot:
 
 
 def _advice(
-    recommendations: Mapping[str, Recommendation],
-    unadvised: Mapping[str, Unadvised],
+    recommendations: "Mapping[str, Recommendation]",
+    unadvised: "Mapping[str, Unadvised]",
     rows: Mapping[str, Row],
     known: Mapping[str, AdviceRow],
 ) -> tuple[AdviceRow, ...]:
@@ -159,7 +163,7 @@ def _advice(
 
 
 def _holdings(
-    board: Board, silences: Mapping[str, Silence], ending: Mapping[str, int], tick: TickCompleted | None
+    board: Board, silences: "Mapping[str, Silence]", ending: Mapping[str, int], tick: "TickCompleted | None"
 ) -> tuple[Holding, ...]:
     """Acknowledgements, and the silences that aren't over."""
     rows = board.rows if board.acknowledged else ()
@@ -169,7 +173,7 @@ def _holdings(
     return (*taken, *(Holding.muted(one, ending.get(one.id, 0)) for one in lasting))
 
 
-def _doubt(alert: Alert, reading: Measured | None, failing: Mapping[str, str], oldest: datetime | None) -> str:
+def _doubt(alert: "Alert", reading: Measured | None, failing: Mapping[str, str], oldest: datetime | None) -> str:
     if alert.source in failing:
         return f"source {alert.source} fails: {failing[alert.source]}"
     # A held or no-data alert has no fresh value by its nature; its state says so.
@@ -181,7 +185,7 @@ def _doubt(alert: Alert, reading: Measured | None, failing: Mapping[str, str], o
     return ""
 
 
-def tick_interval(tick: TickCompleted) -> timedelta:
+def tick_interval(tick: "TickCompleted") -> timedelta:
     """How far apart ticks are: the steps that the last one evaluated, within one step and five minutes."""
     step = timedelta(milliseconds=tick.step_ms)
     return max(step, min(step * max(1, tick.steps), _LONGEST_TICK))

@@ -2,12 +2,11 @@
 
 from collections.abc import Collection
 
-from controlplane.model.alerts import Reading
-from controlplane.model.payloads import NotificationQueued
+from controlplane.model.readings import Reading
 from controlplane.model.time import from_ms
 from tui.data.log import Log
 
-_QUEUED = {NotificationQueued.model_fields["type"].default}
+_QUEUED = frozenset({"notification_queued.v1"})
 _LOOKED_AT = 200
 """So many of the newest messages are looked at."""
 
@@ -23,6 +22,9 @@ def told_readings(log: Log, position: int, alerts: Collection[str]) -> dict[str,
 
     Alerts without a chart in the last 200 messages are left out.
     """
+    # Imported here: the first paint doesn't wait for it.
+    from controlplane.model.payloads import NotificationQueued
+
     found: dict[str, Told] = {}
     for event in log.read(until=position, types=_QUEUED, newest_first=True, limit=_LOOKED_AT):
         if len(found) == len(alerts):

@@ -11,7 +11,10 @@ from controlplane.model.alerts import AlertState
 from controlplane.model.time import human_duration
 from controlplane.model.views import DeliveryState
 from tui import theme
-from tui.data import Entry, Outlook, Place, Row, RuleFacts, Story
+from tui.data import Entry, Row
+from tui.data.outlook import Outlook
+from tui.data.rulebook import RuleFacts
+from tui.data.story import Place, Story
 from tui.describe.parts import LINE, heading, pairs, worded
 from tui.text import brief, safe, stamp, where
 

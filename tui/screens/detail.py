@@ -9,7 +9,8 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widget import Widget
 
-from tui.data import Log, Row, Snapshot, Story, read_story
+from tui.data import Log, Row, Snapshot
+from tui.data.story import Story, read_story
 from tui.describe.parts import not_there
 from tui.screens.advice import AdviceScreen
 from tui.screens.base import ACT, DECIDE, MOVE, SnapshotScreen

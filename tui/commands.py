@@ -4,15 +4,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, Union
 
-from controlplane.model.alerts import AlertState
-from controlplane.model.recommendations import Recommendation, Status
-from controlplane.model.silences import Silence
+from controlplane.model.states import AlertState, Status
 from tui.data import Holding, Row
 from tui.trust import Mode, Trust
 
-Target = Row | Recommendation | Holding
+if TYPE_CHECKING:
+    from controlplane.model.recommendations import Recommendation
+    from controlplane.model.silences import Silence
+
+Target = Union[Row, "Recommendation", Holding]
 """What a command is about."""
 
 
@@ -50,7 +52,7 @@ class Actions(Protocol):
         """Write a note on `alert:<id>` or `recommendation:<id>`."""
         ...
 
-    def silence(self, new: Silence) -> object:
+    def silence(self, new: "Silence") -> object:
         """Mute alerts for a while."""
         ...
 
@@ -104,7 +106,7 @@ class Command:
     """The episode or version that the operator saw."""
     title: str
     note: str = ""
-    silence: Silence | None = None
+    silence: "Silence | None" = None
     """What is to be made, or was ended."""
     stream: str = ""
     """The stream of the alert or recommendation."""
@@ -152,7 +154,7 @@ class Command:
             decide[self.kind](self.subject, actor=actor, version=int(self.seen), reason=self.note, now=now)
 
 
-def silencing(kind: Kind, subject: str, new: Silence) -> Command:
+def silencing(kind: Kind, subject: str, new: "Silence") -> Command:
     """The command that makes a silence, with the row that it was begun from."""
     what = " ".join(map(str, new.matchers))
     return Command(kind, subject or f"silence:{new.id}", new.id, what, silence=new)
@@ -171,7 +173,7 @@ def refusal(kind: Kind, target: Target | None, trusted: Trust, *, read_only: boo
             return "This alert has ended; nothing was done." if ended else "No alert is selected."
         return _about_alert(kind, target)
     if kind in OF_ADVICE:
-        if not isinstance(target, Recommendation):
+        if target is None or isinstance(target, Row | Holding):
             return "There is no recommendation to decide on."
         return _about_advice(kind, target)
     if kind is Kind.END_SILENCE:
@@ -193,7 +195,7 @@ def _about_alert(kind: Kind, row: Row) -> str:
     return ""
 
 
-def _about_advice(kind: Kind, found: Recommendation) -> str:
+def _about_advice(kind: Kind, found: "Recommendation") -> str:
     by = f" by {found.decided_by}" if found.decided_by else ""
     if kind is Kind.REOPEN:
         decided = found.status in {Status.APPROVED, Status.REJECTED}
@@ -213,7 +215,7 @@ def superseded(command: Command, target: Target | None) -> str:
         return "This alert has ended; nothing was done." if gone else ""
     if command.kind not in OF_ADVICE:
         return ""
-    if not isinstance(target, Recommendation):
+    if target is None or isinstance(target, Row | Holding):
         return "This recommendation is gone; nothing was done."
     if str(target.version) != command.seen:
         return f"It was revised: you saw version {command.seen}, now it is {target.version}. Look again."

@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from controlplane.model.recommendations import Proposal, Recommendation
 from tui.commands import DONE, Command, Kind, Target
 from tui.data import Holding, Row
 from tui.text import advice_line, safe
+
+if TYPE_CHECKING:
+    from controlplane.model.recommendations import Proposal, Recommendation
 
 _SHOWN = 4
 _NOTE = "a note for the others"
@@ -47,7 +50,7 @@ def question(kind: Kind, *targets: Target, refused: Sequence[str] = ()) -> Quest
     return _of_advice(kind, target)
 
 
-def _of_advice(kind: Kind, target: Recommendation) -> Question:
+def _of_advice(kind: Kind, target: "Recommendation") -> Question:
     line = f"{advice_line(target)} · version {target.version}"
     if kind is Kind.APPROVE:
         name = cell(target.proposal) if target.proposal.kind == "failover" else ""
@@ -94,6 +97,6 @@ def name_of(target: Target) -> str:
     return target.what if isinstance(target, Holding) else advice_line(target)
 
 
-def cell(proposal: Proposal) -> str:
+def cell(proposal: "Proposal") -> str:
     """The name of what a proposal changes, without the kind of thing: `billing-db` of `database cluster billing-db`."""
     return safe(proposal.target.strip().rpartition(" ")[2], 80)

@@ -6,16 +6,19 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from statistics import fmean
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len, set_cell_size
 
-from controlplane.model.base import Condition
 from controlplane.model.labels import printable
 from controlplane.model.money import human_money
-from controlplane.model.recommendations import Cost, Proposal, Recommendation
 from controlplane.model.time import human_duration
 from controlplane.model.units import human, is_state
 from tui.data.shares import shares
+
+if TYPE_CHECKING:
+    from controlplane.model.base import Condition
+    from controlplane.model.recommendations import Cost, Proposal, Recommendation
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
@@ -47,8 +50,10 @@ def stamp(instant: datetime, now: datetime) -> str:
     return instant.strftime("%H:%M:%SZ" if instant.date() == now.date() else "%Y-%m-%d %H:%MZ")
 
 
-def condition(threshold: str) -> Condition | None:
+def condition(threshold: str) -> "Condition | None":
     """The parsed condition of an alert, None where it isn't one."""
+    from controlplane.model.base import Condition  # it brings pydantic: not at the start
+
     try:
         return Condition.parse(threshold)
     except ValueError:
@@ -84,14 +89,14 @@ def where(labels: Mapping[str, str], *known: str) -> str:
     return " ".join(safe(value, 80) for _, value in sorted(labels.items()) if value and value not in known)
 
 
-def change_money(cost: Cost, amount: str = "per_month") -> str:
+def change_money(cost: "Cost", amount: str = "per_month") -> str:
     """An amount of a cost as a change: `+$9,702`, `−$120.50`, `$0`, `unknown`."""
     value = getattr(cost, amount)
     shown = human_money(value, cost.currency)
     return f"+{shown}" if value is not None and value > 0 else shown
 
 
-def monthly(cost: Cost) -> str:
+def monthly(cost: "Cost") -> str:
     """The change of the monthly bill in whole units, for a column: `+$9,702/mo`, `unknown`, `$125,000 once`."""
     if cost.per_month == 0 and cost.one_off:
         return f"{human_money(cost.one_off.quantize(Decimal(1)), cost.currency)} once"
@@ -100,14 +105,14 @@ def monthly(cost: Cost) -> str:
     return money if money == "unknown" else f"{money}/mo"
 
 
-def change(proposal: Proposal) -> str:
+def change(proposal: "Proposal") -> str:
     """From what to what, a thing that stays the same named once: `6 → 10 consumers`."""
     before, after = safe(proposal.from_, 60), safe(proposal.to, 60)
     number, _, thing = before.partition(" ")
     return f"{number if thing and thing == after.partition(' ')[2] else before} → {after}"
 
 
-def advice_line(recommendation: Recommendation, width: int | None = None) -> str:
+def advice_line(recommendation: "Recommendation", width: int | None = None) -> str:
     """A recommendation in a line: `SCALE OUT consumer group billing · 4 → 7 brokers · +$9,702/mo`.
 
     In `width` cells what is changed is cut, its price never.
@@ -120,7 +125,7 @@ def advice_line(recommendation: Recommendation, width: int | None = None) -> str
     return (what if width is None else fit(what, width - cell_len(priced)).rstrip()) + priced
 
 
-def kind(recommendation: Recommendation) -> str:
+def kind(recommendation: "Recommendation") -> str:
     """The kind of a recommendation as shown: `SCALE OUT`."""
     return recommendation.proposal.kind.replace("_", " ").upper()
 

@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from controlplane.model.errors import ControlplaneError
-from controlplane.model.silences import Silence
 from tui.acting.inverse import inverse
 from tui.commands import DONE, OF_ALERTS, Actions, Command, Kind, Target, refusal, silencing, superseded
 from tui.data import Row
@@ -16,6 +15,7 @@ from tui.text import safe
 from tui.trust import Mode
 
 if TYPE_CHECKING:
+    from controlplane.model.silences import Silence
     from tui.app import ControlplaneApp
 
 _SETTLE = 3
@@ -83,7 +83,7 @@ class Desk:
         wish = Wish(kind, tuple(rows))
         subjects = [row.id for row in rows] if wish.each else [rows[0].id if rows else ""]
 
-        def answered(made: tuple[Silence, ...] | None) -> None:
+        def answered(made: "tuple[Silence, ...] | None") -> None:
             if made is not None:
                 self.submit([silencing(kind, *pair) for pair in zip(subjects, made, strict=True)])
 

@@ -3,19 +3,23 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from itertools import dropwhile
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from controlplane.model.money import human_money
-from controlplane.model.recommendations import CostLine, Evidence, PlanStep, Recommendation, Status
+from controlplane.model.states import Status
 from controlplane.model.time import human_duration
 from controlplane.model.units import human
 from tui import theme
 from tui.data import History, Lack, Row
 from tui.describe.parts import LINE, ago, heading, pairs, worded
 from tui.text import change_money, kind, safe, spark
+
+if TYPE_CHECKING:
+    from controlplane.model.recommendations import CostLine, Evidence, PlanStep, Recommendation
 
 Histories = Mapping[str, History]
 """Reference of an evidence → the known past of its signal."""
@@ -49,7 +53,7 @@ def lack(reasons: Lack, title: str = "") -> RenderableType:
     return Group(*parts, Text("It is asked for again every 5 minutes while the alert fires.", theme.QUIET))
 
 
-def short(found: Recommendation, now: datetime) -> RenderableType:
+def short(found: "Recommendation", now: datetime) -> RenderableType:
     """A recommendation as it fits beside a list: change, cost, survival, first commands, doubtful evidence."""
     proposal = found.proposal
     rows: list[tuple[str, RenderableType]] = [("change", _change(found)), ("cost", _cost(found))]
@@ -68,7 +72,7 @@ def short(found: Recommendation, now: datetime) -> RenderableType:
     return pairs([head(found, now), *rows])
 
 
-def head(found: Recommendation, now: datetime) -> tuple[Text, Text]:
+def head(found: "Recommendation", now: datetime) -> tuple[Text, Text]:
     """Kind; target, status, version, age and when it expires."""
     text = Text.assemble((safe(found.proposal.target, 120), theme.STRONG), overflow="fold")
     status = "" if found.status is Status.PROPOSED else f"{found.status.value} "
@@ -78,7 +82,7 @@ def head(found: Recommendation, now: datetime) -> tuple[Text, Text]:
     return Text(kind(found), theme.HEADING), text
 
 
-def decision(found: Recommendation, row: Row | None, now: datetime) -> RenderableType:
+def decision(found: "Recommendation", row: Row | None, now: datetime) -> RenderableType:
     """What somebody needs who decides: change, money, survival, and the steps with what has to be true first."""
     proposal = found.proposal
     rows: list[tuple[str, RenderableType]] = []
@@ -106,7 +110,7 @@ def decision(found: Recommendation, row: Row | None, now: datetime) -> Renderabl
     )
 
 
-def grounds(found: Recommendation, now: datetime, histories: Histories = _NO_HISTORIES) -> RenderableType:
+def grounds(found: "Recommendation", now: datetime, histories: Histories = _NO_HISTORIES) -> RenderableType:
     """What it stands on: evidence, stages of the number, alternatives, inputs, names."""
     proposal = found.proposal
     parts: list[RenderableType] = [heading("Evidence", first=True), evidence_table(found, now, histories)]
@@ -125,7 +129,7 @@ def grounds(found: Recommendation, now: datetime, histories: Histories = _NO_HIS
 # parts
 
 
-def _objectives(found: Recommendation) -> list[tuple[str, RenderableType]]:
+def _objectives(found: "Recommendation") -> list[tuple[str, RenderableType]]:
     return [
         (safe(name, 40), worded(value, theme.STRONG))
         for name, value in found.proposal.inputs.items()
@@ -133,20 +137,20 @@ def _objectives(found: Recommendation) -> list[tuple[str, RenderableType]]:
     ]
 
 
-def _closed(found: Recommendation) -> Text:
+def _closed(found: "Recommendation") -> Text:
     by = f" by {safe(found.decided_by, 80)}" if found.decided_by else ""
     reason = f": {safe(found.reason, LINE)}" if found.reason else ""
     return Text(f"{found.status.value}{by}{reason}", theme.DOUBT, overflow="fold")
 
 
-def _change(found: Recommendation) -> Text:
+def _change(found: "Recommendation") -> Text:
     text = worded(found.proposal.from_)
     text.append("  →  ", theme.HEADING)
     text.append(safe(found.proposal.to, LINE), theme.STRONG)
     return text
 
 
-def _cost(found: Recommendation) -> Text:
+def _cost(found: "Recommendation") -> Text:
     cost = found.proposal.cost
     text = Text(overflow="fold")
     monthly = change_money(cost)
@@ -160,7 +164,7 @@ def _cost(found: Recommendation) -> Text:
     return text
 
 
-def _money(found: Recommendation) -> RenderableType:
+def _money(found: "Recommendation") -> RenderableType:
     """The change of the bill a month, a year and once, its lines, and what doing nothing costs."""
     cost = found.proposal.cost
     table = Table.grid(padding=(0, 2), expand=True)
@@ -183,7 +187,7 @@ def _money(found: Recommendation) -> RenderableType:
     return Group(table, pairs(rows))
 
 
-def _quantity(line: CostLine) -> str:
+def _quantity(line: "CostLine") -> str:
     """` × 4` things, ` × 500 GB`; nothing for one thing."""
     number, size = format(line.quantity.normalize(), ",f"), " GB" if "GBy" in line.unit else ""
     return f" × {number}{size}" if size or line.quantity != 1 else ""
@@ -193,14 +197,14 @@ def _amount(text: str, *, strong: bool = False) -> Text:
     return Text(text, theme.DOUBT if text == "unknown" else theme.STRONG if strong else theme.PLAIN)
 
 
-def _expiry(found: Recommendation, now: datetime) -> Text:
+def _expiry(found: "Recommendation", now: datetime) -> Text:
     left = found.expires_at - now
     if found.status is Status.EXPIRED or left <= timedelta(0):
         return Text(f"expired {ago(found.expires_at, now)}", theme.DOUBT)
     return Text(f"expires in {human_duration(left)}", theme.DOUBT if left < _SOON else theme.QUIET)
 
 
-def _survival(found: Recommendation) -> Text:
+def _survival(found: "Recommendation") -> Text:
     if not found.proposal.survives:
         return Text("not checked", theme.DOUBT)
     words = {True: ("yes", theme.OK), False: ("NO ", theme.BAD), None: ("?  ", theme.DOUBT)}
@@ -213,7 +217,7 @@ def _survival(found: Recommendation) -> Text:
     return Text("\n").join(lines)
 
 
-def _stages(found: Recommendation) -> Text:
+def _stages(found: "Recommendation") -> Text:
     lines = []
     width = max(len(safe(stage.name, 30)) for stage in found.proposal.stages)
     values = [_number(stage.value) for stage in found.proposal.stages]
@@ -240,7 +244,7 @@ def _commands(commands: tuple[str, ...], most: int) -> Text:
     return Text("\n").join(lines)
 
 
-def _plan(steps: tuple[PlanStep, ...]) -> RenderableType:
+def _plan(steps: "tuple[PlanStep, ...]") -> RenderableType:
     """The steps in order: what has to be true before each, then what to do."""
     table = Table.grid(padding=(0, 1), expand=True)
     table.add_column(justify="right", no_wrap=True, style=theme.HEADING)
@@ -255,7 +259,7 @@ def _plan(steps: tuple[PlanStep, ...]) -> RenderableType:
     return table
 
 
-def _evidence_lines(found: Recommendation, items: Iterable[Evidence], now: datetime) -> Text:
+def _evidence_lines(found: "Recommendation", items: "Iterable[Evidence]", now: datetime) -> Text:
     everything = found.proposal.evidence
     lines = [_measured_of(everything)]
     for item in items:
@@ -270,22 +274,22 @@ def _evidence_lines(found: Recommendation, items: Iterable[Evidence], now: datet
     return Text("\n").join(lines)
 
 
-def _measured_of(items: tuple[Evidence, ...]) -> Text:
+def _measured_of(items: "tuple[Evidence, ...]") -> Text:
     present = sum(item.value is not None for item in items)
     return Text(f"{present} of {len(items)} inputs measured", theme.PLAIN if present == len(items) else theme.DOUBT)
 
 
-def _value(item: Evidence) -> Text:
+def _value(item: "Evidence") -> Text:
     missing = item.value is None
     return Text("missing" if missing else human(item.value, item.unit), theme.DOUBT if missing else theme.STRONG)
 
 
-def _trend(item: Evidence) -> History:
+def _trend(item: "Evidence") -> History:
     """The points that a recommendation has of an input; when they were isn't told, but they are equally far apart."""
     return tuple(enumerate(dropwhile(lambda value: value is None, item.trend)))
 
 
-def evidence_table(found: Recommendation, now: datetime, histories: Histories = _NO_HISTORIES) -> RenderableType:
+def evidence_table(found: "Recommendation", now: datetime, histories: Histories = _NO_HISTORIES) -> RenderableType:
     """Signal, value now, limit and age of every input, its past where it is known, and the verdict under it."""
     items = found.proposal.evidence
     if not items:

@@ -1,17 +1,21 @@
 """An alert in words."""
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from controlplane.model.alerts import Alert, AlertState
+from controlplane.model.states import AlertState
 from controlplane.model.time import human_duration
 from tui import theme
 from tui.data import Row
 from tui.data.told import Told
 from tui.describe.parts import LINE, ago, pairs, worded
 from tui.text import against, safe, stamp
+
+if TYPE_CHECKING:
+    from controlplane.model.alerts import Alert
 
 
 def state_text(row: Row, now: datetime) -> Text:
@@ -63,7 +67,7 @@ def headline(row: Row, now: datetime, *, gone: bool = False) -> RenderableType:
     return Group(*parts, pairs(rows))
 
 
-def _taken(alert: Alert, now: datetime) -> Text:
+def _taken(alert: "Alert", now: datetime) -> Text:
     taken = alert.acknowledged
     assert taken is not None
     text = Text(safe(taken.actor, 80), theme.STRONG, overflow="fold")

@@ -3,20 +3,24 @@
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
+from controlplane.model.states import DeliveryState
 from controlplane.model.time import from_ms, human_duration
-from controlplane.model.views import DeliveryState, SourceHealth
 from tui import theme
 from tui.data import Snapshot
 from tui.describe.parts import LINE, ago
 from tui.text import safe
 
+if TYPE_CHECKING:
+    from controlplane.model.views import SourceHealth
 
-def source_lines(sources: Iterable[SourceHealth], now: datetime) -> Table:
+
+def source_lines(sources: "Iterable[SourceHealth]", now: datetime) -> Table:
     """One line a source: whether it answers, how old its newest step is, its series, and what to do."""
     table = Table.grid(padding=(0, 2), expand=True)
     for ratio in (None, None, None, None, 1):
@@ -35,7 +39,7 @@ def source_lines(sources: Iterable[SourceHealth], now: datetime) -> Table:
     return table
 
 
-def _verdict(source: SourceHealth, now: datetime) -> tuple[str, Style, Text]:
+def _verdict(source: "SourceHealth", now: datetime) -> tuple[str, Style, Text]:
     if source.failed:
         key = "" if "" in source.failed else min(source.failed)
         since = source.since.get(key, source.failed_since or now)

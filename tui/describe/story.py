@@ -7,9 +7,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from controlplane.model.alerts import AlertState
+from controlplane.model.states import AlertState, DeliveryState
 from controlplane.model.time import human_duration
-from controlplane.model.views import DeliveryState
 from tui import theme
 from tui.data import Entry, Row
 from tui.data.outlook import Outlook

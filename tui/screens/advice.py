@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
-from controlplane.model.recommendations import Recommendation
 from tui.commands import Target
 from tui.data import AdviceRow, Row, Snapshot
 from tui.describe.parts import not_there
@@ -16,6 +15,9 @@ from tui.text import safe
 from tui.widgets.lines import Lines
 from tui.widgets.panes import AdviceDetail
 from tui.widgets.titles import retitle
+
+if TYPE_CHECKING:
+    from controlplane.model.recommendations import Recommendation
 
 
 class AdviceScreen(SnapshotScreen):
@@ -60,7 +62,7 @@ class AdviceScreen(SnapshotScreen):
         return self._row.row
 
     @property
-    def advised(self) -> Recommendation | None:
+    def advised(self) -> "Recommendation | None":
         """The recommendation."""
         return self._row.recommendation
 

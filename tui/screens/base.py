@@ -12,7 +12,6 @@ from textual.css.query import NoMatches
 from textual.screen import Screen
 from textual.widget import Widget
 
-from controlplane.model.recommendations import Recommendation
 from tui.commands import OF_ADVICE, Kind, Target, refusal
 from tui.data import Row, Snapshot
 from tui.text import safe
@@ -23,6 +22,7 @@ from tui.widgets.status import Banner, StatusBar
 from tui.widgets.tabs import Tabs
 
 if TYPE_CHECKING:
+    from controlplane.model.recommendations import Recommendation
     from tui.app import ControlplaneApp
 
 _COMMANDS = {
@@ -132,7 +132,7 @@ class SnapshotScreen(Screen[None], inherit_bindings=False):
         return None
 
     @property
-    def advised(self) -> Recommendation | None:
+    def advised(self) -> "Recommendation | None":
         """The recommendation that decisions are about: the first one of the selected alert."""
         row = self.selected
         return row.advice[0] if row is not None and row.advice else None

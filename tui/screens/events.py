@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
-from controlplane.model.recommendations import Recommendation
 from tui.commands import Target
 from tui.data import Entry, Row, Snapshot
 from tui.screens.advice import AdviceScreen
@@ -18,6 +17,9 @@ from tui.widgets.lists import ENTRIES
 from tui.widgets.panes import EntryPane
 from tui.widgets.row_list import RowList
 from tui.widgets.titles import retitle
+
+if TYPE_CHECKING:
+    from controlplane.model.recommendations import Recommendation
 
 
 class EventsScreen(ListScreen):
@@ -65,7 +67,7 @@ class EventsScreen(ListScreen):
         return None if self.chosen is None else self.control.snapshot.by_id.get(self.chosen.alert)
 
     @property
-    def advised(self) -> Recommendation | None:
+    def advised(self) -> "Recommendation | None":
         """The recommendation that the event is about, else that of its alert."""
         row = None if self.chosen is None else self.control.snapshot.advice_by_id.get(self.chosen.advice)
         return row.recommendation if row is not None else super().advised

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
-from controlplane.model.recommendations import Recommendation
 from tui.commands import Target
 from tui.data import AdviceRow, Row, Snapshot
 from tui.screens.advice import AdviceScreen
@@ -18,6 +17,9 @@ from tui.widgets.lists import ADVICE
 from tui.widgets.panes import AdvicePane
 from tui.widgets.row_list import RowList
 from tui.widgets.titles import retitle
+
+if TYPE_CHECKING:
+    from controlplane.model.recommendations import Recommendation
 
 
 class RecommendationsScreen(ListScreen):
@@ -68,7 +70,7 @@ class RecommendationsScreen(ListScreen):
         return None if self.chosen is None else self.chosen.row
 
     @property
-    def advised(self) -> Recommendation | None:
+    def advised(self) -> "Recommendation | None":
         """The selected recommendation."""
         return None if self.chosen is None else self.chosen.recommendation
 

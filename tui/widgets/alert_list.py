@@ -5,7 +5,7 @@ from operator import attrgetter
 
 from rich.style import Style
 
-from controlplane.model.alerts import AlertState
+from controlplane.model.states import AlertState
 from tui import theme
 from tui.data import Row
 from tui.text import against, monthly, safe, short_age, where

@@ -6,7 +6,7 @@ from operator import attrgetter
 
 from rich.style import Style
 
-from controlplane.model.recommendations import Status
+from controlplane.model.states import Status
 from tui import theme
 from tui.data import AdviceRow, Entry, Holding
 from tui.text import change, kind, monthly, safe, short_age, stamp, where

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -9,8 +10,7 @@ from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from controlplane.model.alerts import AlertState
-from controlplane.model.views import SourceHealth
+from controlplane.model.states import AlertState
 from tui import theme
 from tui.data import AdviceRow, Entry, Row, Snapshot
 from tui.describe.advice import advice as describe_advice
@@ -25,6 +25,9 @@ from tui.describe.health import message_lines, rule_lines, source_lines
 from tui.text import advice_line
 from tui.widgets.chart import History, caption
 from tui.widgets.lines import Lines
+
+if TYPE_CHECKING:
+    from controlplane.model.views import SourceHealth
 
 
 class DetailPane(VerticalScroll, can_focus=True, inherit_bindings=False):
@@ -154,7 +157,7 @@ class SourcesPane(VerticalScroll, can_focus=True, inherit_bindings=False):
     def compose(self) -> ComposeResult:
         yield Lines(id="sources-lines")
 
-    def show(self, sources: Sequence[SourceHealth], now: datetime) -> None:
+    def show(self, sources: "Sequence[SourceHealth]", now: datetime) -> None:
         """Failed sources first."""
         lines = self.query_one("#sources-lines", Lines)
         if not sources:

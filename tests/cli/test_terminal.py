@@ -2,7 +2,8 @@
 
 import contextlib
 import sqlite3
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ from typing import Any
 import pytest
 
 import tui.app
+import tui.serve
 from controlplane import demo
 from controlplane.eventlog.log import EventLog
+from controlplane.tick import ControlPlane
 from tests.cli.conftest import Run
 from tests.tui import sample
 from tests.tui.past import ends, short_past
@@ -89,15 +92,72 @@ def test_the_demo_keeps_nothing(home: Path, run: Run, opened: list[Opened], monk
     assert not Path(one["file"]).exists()
 
 
+def test_the_demo_can_be_looked_at_without_acting(
+    home: Path, run: Run, opened: list[Opened], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del home
+    monkeypatch.setattr(demo, "replay", lambda plane, _told: sample.append(plane.log, short_past()))
+    assert run("tui", "--demo", "--read-only").code == 0
+    assert [one["read_only"] for one in opened] == [True]
+
+
+@pytest.fixture
+def pages(run: Run, opened: list[Opened], monkeypatch: pytest.MonkeyPatch) -> list[Opened]:
+    """What two pages of a served terminal were opened with, in place of serving them."""
+
+    def serve(command: Sequence[str], port: int, _tell: object) -> None:
+        assert (command[:3], port) == ([sys.executable, "-m", "controlplane"], 0)
+        for _ in range(2):
+            assert run(*command[3:]).code == 0
+
+    monkeypatch.setattr(tui.serve, "serve", serve)
+    monkeypatch.setattr(tui.serve, "follow", lambda _: None)
+    for name in ("CONTROLPLANE_PAGE_OF", "CONTROLPLANE_DEMO_IN"):
+        monkeypatch.setenv(name, "")  # so that what is set is taken back
+    return opened
+
+
+@pytest.mark.parametrize(("arguments", "start"), [([], None), (["--as-of", "3"], Seek(position=3))])
+def test_the_demo_is_replayed_once_for_all_pages(
+    home: Path,
+    run: Run,
+    pages: list[Opened],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    start: Seek | None,
+) -> None:
+    replays = []
+
+    def replay(plane: ControlPlane, _told: object) -> None:
+        replays.append(sample.append(plane.log, short_past()))
+
+    monkeypatch.setattr(demo, "replay", replay)
+    assert run("tui", "--serve", "--demo", "--port", "0", *arguments).code == 0
+    assert (len(replays), len(pages)) == (1, 2)
+    for one in pages:
+        assert start is None or one["start"] == start
+        assert (one["as_of"], one["read_only"], one["environment"]) == (demo.END, True, "demo")
+        assert one["head"] > 0
+        assert one["start"].position > 0
+        assert not Path(one["file"]).exists()
+    assert pages[0]["file"] == pages[1]["file"]
+    assert not home.exists()
+
+
+def test_pages_show_a_kept_backtest(kept: Path, run: Run, pages: list[Opened]) -> None:
+    assert run("tui", "--serve", "--port", "0", "--backtest", kept, "--as-of", "3").code == 0
+    assert [(one["closed"], one["start"]) for one in pages] == [("BACKTEST", Seek(position=3))] * 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["--as-of", "25:00"], "25:00 is no time and no position; write 20:14"),
         (["--as-of", "\x1b[31m"], "is no time and no position"),
         (["--as-of", "+1h"], "has not come yet"),
-        (["--demo", "--serve"], "--demo has data and settings of its own"),
         (["--demo", "--backtest", "kept.db"], "--demo has data and settings of its own"),
         (["--demo", "--config", "own.yaml"], "--demo has data and settings of its own"),
+        (["--demo", "--serve", "--config", "own.yaml"], "--demo has data and settings of its own"),
         (["--backtest", "kept.db", "--config", "own.yaml"], "--backtest needs no settings"),
         (["--backtest", "none.db"], "none.db: No such file or directory"),
         (["--backtest", "."], ".: Is a directory"),

@@ -24,7 +24,7 @@ def readable_errors() -> Iterator[None]:
         raise Failure(str(error)) from None
 
 
-class ControlPlaneResource(ConfigurableResource):  # type: ignore[type-arg]
+class ControlPlaneResource(ConfigurableResource):  # type: ignore[type-arg]  # what a step gets is the resource itself
     """Stores, sources, rules and channels of the settings file, opened for one run."""
 
     config: str = ""

@@ -233,7 +233,7 @@ class Rows:
     number: int
     filtered: bool
 
-    def __call__(self, folder: Path) -> Callable[[], object]:  # noqa: ARG002
+    def __call__(self, folder: Path) -> Callable[[], object]:  # noqa: ARG002 - called like the others
         """Make the rows."""
         from datetime import UTC, datetime
 
@@ -260,13 +260,13 @@ class Rows:
             from tui.widgets.row_list import RowList
 
             class Fixed(SnapshotReader):
-                def poll(self, now: datetime) -> Snapshot | None:  # noqa: ARG002
+                def poll(self, now: datetime) -> Snapshot | None:  # noqa: ARG002 - called like the others
                     return None
 
             def never() -> object:
                 raise RuntimeError("the rows are handed to the list; no log is opened")
 
-            app = ControlplaneApp(Fixed(never), None, environment="bench")  # type: ignore[arg-type] # it has no log and acts on none
+            app = ControlplaneApp(Fixed(never), None, environment="bench")  # type: ignore[arg-type]  # it has no log and acts on none
             async with app.run_test(size=(COLUMNS, LINES)) as pilot:
                 app.post_message(ControlplaneApp.Arrived(snapshot))
                 while not app.delivered:

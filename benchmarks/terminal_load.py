@@ -148,7 +148,7 @@ def probe(file: str, arguments: list[str]) -> int:
         finally:
             began[:] = time.perf_counter(), time.thread_time()
 
-    selectors.DefaultSelector.select = select  # type: ignore[method-assign]
+    selectors.DefaultSelector.select = select  # type: ignore[method-assign]  # every turn of the loop passes there
     from controlplane.cli import main
 
     code = main(arguments)

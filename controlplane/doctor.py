@@ -75,7 +75,7 @@ def _guarded(name: str, check: Callable[[Settings], Findings], settings: Setting
     except OSError as error:
         what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         yield Finding(name, "fail", what, "Check that the path exists and may be read and written")
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001 - a defect is a finding, and the other checks go on
         # A doctor that falls ill helps nobody: the other checks still have to be made.
         _log.debug("the check of %s failed", name, exc_info=True)
         yield Finding(name, "fail", f"a defect of the control plane: {type(error).__name__}: {error}", "Report it")

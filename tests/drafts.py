@@ -228,8 +228,8 @@ _text = st.one_of(st.sampled_from([text for text in HOSTILE if len(text) < 100])
 _floats = st.one_of(st.none(), st.floats())
 _signals = st.one_of(st.none(), st.sampled_from(["catalyst/a.b", "prism/c.d"]))
 _instants = st.datetimes(
-    min_value=datetime(1970, 1, 1),  # noqa: DTZ001
-    max_value=datetime(2100, 1, 1),  # noqa: DTZ001
+    min_value=datetime(1970, 1, 1),  # noqa: DTZ001 - as hypothesis asks
+    max_value=datetime(2100, 1, 1),  # noqa: DTZ001 - as hypothesis asks
     timezones=st.sampled_from([UTC, timezone(timedelta(hours=-9, minutes=-30))]),
 )
 _facts = st.builds(

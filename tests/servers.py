@@ -52,7 +52,7 @@ def eventually(probe: Callable[[], T], what: str, deadline: float = 60.0) -> T:
             if result := probe():
                 return result
             problem = None
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 - it says not yet
             problem = error
         time.sleep(_POLL_SECONDS)
     because = f" ({problem!r})" if problem is not None else ""

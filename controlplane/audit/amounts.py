@@ -220,7 +220,8 @@ def _groups(values: Sequence[Decimal], of: str) -> Value:
 def _computed(operation: str, over: list[Value]) -> Value:
     if operation == "sum":
         text = " + ".join(one.text for one in over)
-        return Value(sum(one.low for one in over), sum(one.high for one in over), text, loose=len(over) > 1)  # type: ignore[arg-type]
+        low, high = sum((one.low for one in over), Decimal(0)), sum((one.high for one in over), Decimal(0))
+        return Value(low, high, text, loose=len(over) > 1)
     if operation == "product":
         value = over[0]
         low, high = value.low, value.high

@@ -1,6 +1,6 @@
 """Checks of one number: does it follow from its parts, is it said alike elsewhere, was everything counted?"""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 
 from controlplane.audit.amounts import Node, Value
@@ -144,8 +144,8 @@ def _equation(value: Value, unit: str) -> str:
     return end if value.text in {end, "", plain(value.low)} else f"{value.text} = {end}"
 
 
-def _total(values: object) -> Value:
+def _total(values: Iterable[Value]) -> Value:
     low = high = Decimal(0)
-    for value in values:  # type: ignore[attr-defined]
+    for value in values:
         low, high = low + value.low, high + value.high
     return Value(low, high, "")

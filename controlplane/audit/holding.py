@@ -107,7 +107,7 @@ def each(claim: Each, evaluate: Evaluate) -> Outcome:
     )
 
 
-def members(claim: Members, evaluate: Evaluate) -> Outcome:  # noqa: ARG001
+def members(claim: Members, evaluate: Evaluate) -> Outcome:  # noqa: ARG001 - every kind of claim is checked by the same call
     """What is named here is there as well; of lists that have to be apart, nothing is in both."""
     common = [name for name in claim.wants if name in claim.has]
     off = common if claim.apart else [name for name in claim.wants if name not in claim.has]

@@ -12,7 +12,7 @@ from controlplane.audit.plan import Subnets
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
-def subnets(claim: Subnets, evaluate: Callable[[Node], Value]) -> Outcome:  # noqa: ARG001
+def subnets(claim: Subnets, evaluate: Callable[[Node], Value]) -> Outcome:  # noqa: ARG001 - every kind of claim is checked by the same call
     """Networks with host bits set, outside their block, or over each other; with a place that is free for the first."""
     networks = {name: ipaddress.ip_network(text, strict=False) for name, text in claim.networks.items()}
     block = ipaddress.ip_network(claim.block, strict=False) if claim.block else None
@@ -49,7 +49,7 @@ def _overlap(one: Network, other: Network) -> bool:
 
 
 def _inside(network: Network, block: Network) -> bool:
-    return network.version == block.version and network.subnet_of(block)  # type: ignore[arg-type]
+    return network.version == block.version and network.subnet_of(block)  # type: ignore[arg-type]  # both are of one version
 
 
 def _proposal(networks: dict[str, Network], bad: list[str], block: Network | None) -> str:

@@ -91,7 +91,9 @@ def _alerts(old: Run, new: Run) -> Iterator[dict[str, Any]]:
         one, other = before and _times(before), after and _times(after)
         if one == other:
             continue
-        known = (after or before).of  # type: ignore[union-attr]
+        there = after or before
+        assert there is not None
+        known = there.of
         shift: dict[str, float | None] = {"fired_seconds": None, "ended_seconds": None}
         change = "removed" if after is None else "added"
         if before is not None and after is not None:

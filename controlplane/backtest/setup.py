@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -114,7 +115,7 @@ def read_resources(path: Path, platforms: Sequence[str], problems: Problems) -> 
     """The inventory, for each of the packs."""
     found: list[Resource] = []
     for platform in platforms:
-        found += problems.of(lambda of=platform: read_inventory(path, of), ())  # type: ignore[misc]
+        found += problems.of(partial(read_inventory, path, platform), ())
     return Inventory(resources=tuple(found))
 
 

@@ -129,7 +129,7 @@ def compare(*, platform: str | None, files: tuple[Path, ...], as_json: bool, con
 
 
 @costs.command("import")
-@click.argument("format_", metavar="FORMAT", type=click.Choice(["aws"]))
+@click.argument("format_", metavar="FORMAT", type=click.Choice(["aws"]), expose_value=False)
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
     "-o",
@@ -149,7 +149,6 @@ def compare(*, platform: str | None, files: tuple[Path, ...], as_json: bool, con
 @json_option
 def import_(
     *,
-    format_: str,  # noqa: ARG001
     file: Path,
     output: Path,
     region: str | None,

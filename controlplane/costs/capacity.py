@@ -62,6 +62,10 @@ def _line(proposal: Proposal, wanted: Callable[[CostLine], bool]) -> CostLine | 
     return found[0] if len(found) == 1 else None
 
 
+def _of_role(role: str) -> Callable[[CostLine], bool]:
+    return lambda line: f" × {role} " in line.item
+
+
 def _money(line: CostLine | None) -> tuple[Literal["per_month", "one_off"], Decimal | None]:
     if line is not None and line.one_off:
         return "one_off", line.one_off
@@ -176,7 +180,7 @@ def _instances(proposal: Proposal) -> list[UnitCost]:
             continue
         match = _NUMBER.match(counts[2])
         start = _plain(Decimal(repr(stage.value)))
-        line = _line(proposal, lambda line, role=role: f" × {role} " in line.item)  # type: ignore[misc]
+        line = _line(proposal, _of_role(role))
         if match is not None:
             paid, amount = _money(line)
             basis = "instances that serve are reckoned at the price of those to start"

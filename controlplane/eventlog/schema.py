@@ -34,10 +34,10 @@ class SafeText(TypeDecorator[str]):
     impl = Text
     cache_ok = True
 
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - the signature of SQLAlchemy
         return value if value is None else _UNSTORABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", value)
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> str | None:  # noqa: ARG002
+    def process_result_value(self, value: Any, dialect: Dialect) -> str | None:  # noqa: ARG002 - the signature of SQLAlchemy
         # Hardly any text has an escape, and looking for one costs less than the expression.
         if value is None or "\\u" not in value:
             return value

@@ -51,7 +51,7 @@ class Node:
         return f"{self.shown}'s data is {'not current' if self.synchronous is False else 'of unknown age'}"
 
 
-def advise(history: History, parameters: ActiveStandby, inventory: Inventory, prices: PriceBook) -> Proposal:  # noqa: ARG001
+def advise(history: History, parameters: ActiveStandby, inventory: Inventory, prices: PriceBook) -> Proposal:  # noqa: ARG001 - every method is asked alike
     """Who takes over the alert's service, with the ordered runbook; AdviceError where nobody may."""
     p, service = parameters, history.label(parameters.label)
     nodes = _nodes(history, p, inventory)

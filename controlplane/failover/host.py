@@ -42,7 +42,7 @@ class Loss:
         return printable(self.resource.id, 60)
 
 
-def advise(history: History, parameters: Host, inventory: Inventory, prices: PriceBook) -> Proposal:  # noqa: ARG001
+def advise(history: History, parameters: Host, inventory: Inventory, prices: PriceBook) -> Proposal:  # noqa: ARG001 - every method is asked alike
     """Where the machines of the alert's host start again; AdviceError where the inventory doesn't tell."""
     p = parameters
     name = history.label("host")

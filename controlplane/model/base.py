@@ -41,7 +41,7 @@ LabelName = Annotated[str, matches(LABEL, "a label name")]
 
 
 def _duration(value: object) -> timedelta:
-    return value if isinstance(value, timedelta) else parse_duration(value)  # type: ignore[arg-type]
+    return value if isinstance(value, timedelta) else parse_duration(value)  # type: ignore[arg-type]  # it refuses what is no text
 
 
 Duration = Annotated[

@@ -22,7 +22,7 @@ ENQUEUE = {"us": "https://events.pagerduty.com/v2/enqueue", "eu": "https://event
 NotifyBase: Any = apprise.NotifyBase
 
 
-class _Receipted(NotifyBase):  # type: ignore[misc]
+class _Receipted(NotifyBase):  # type: ignore[misc]  # see above
     """A plugin that takes its body from the running attempt and leaves the outcome there."""
 
     request_rate_per_sec = 0
@@ -120,7 +120,7 @@ class PagerDutyEvents(_Receipted):
 
 def register() -> None:
     """Make the schemas known to apprise; a second call changes nothing."""
-    manager: Any = apprise.NotificationManager()  # type: ignore[no-untyped-call]
+    manager: Any = apprise.NotificationManager()  # type: ignore[no-untyped-call]  # see above
     for plugin in (SlackOps, PagerDutyEvents):
         if plugin.secure_protocol not in manager:
             manager.add(plugin)

@@ -158,7 +158,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Connection", "close")
             self.end_headers()
 
-    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002 - the signature of http.server
         """A status alone: nothing of the request is said back."""
         self.close_connection = True
         if code == HTTPStatus.NOT_IMPLEMENTED:  # any method but POST

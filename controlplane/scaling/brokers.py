@@ -126,7 +126,7 @@ def read_cluster(
     factors = history.latest(REPLICAS, "topic", "partition", fold="max")
     in_sync = history.latest(IN_SYNC, "topic", "partition", fold="min").rename({"value": "in_sync"})
     judged = factors.join(in_sync, on=["topic", "partition"])
-    measured = round(float(factors["value"].max() or 0)) if factors.height else 0  # type: ignore[arg-type]
+    measured = round(factors.select(pl.max("value")).item() or 0)
     return Cluster(
         name=name,
         resources=resources,

@@ -8,7 +8,7 @@ from math import fsum
 import polars as pl
 
 from controlplane.frames import in_order, quotient
-from controlplane.history import FRESH, History, last, ms
+from controlplane.history import FRESH, Fold, History, last, ms
 from controlplane.model.errors import AdviceError
 from controlplane.model.labels import printable
 from controlplane.model.methods import MemberLoad
@@ -122,8 +122,8 @@ def by_member(history: History, spec: MemberLoad, resources: tuple[Resource, ...
     """member, ts, value: the fullest or busiest series of a share, the sum of anything else."""
     names = {one.host: one.id for one in resources if one.host}
     names |= {one.id: one.id for one in resources}
-    fold = "max" if spec.capacity == "share" else "sum"
-    frame = history.of(spec.signal, "host", fold=fold, where=spec.where)  # type: ignore[arg-type]
+    fold: Fold = "max" if spec.capacity == "share" else "sum"
+    frame = history.of(spec.signal, "host", fold=fold, where=spec.where)
     frame = frame.filter(pl.col("host").is_in(list(names)), pl.col("value") >= 0)
     frame = frame.with_columns(pl.col("host").replace(names).alias("member"))
     # A series under the member's own name is nearer than one of the machine that carries it.

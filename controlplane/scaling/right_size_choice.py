@@ -76,8 +76,7 @@ def choose(fleet: Fleet, p: RightSize, prices: PriceBook) -> Choice:
                 f"{fleet.target} isn't too large: its peak of {used.part} ({used.peak * 100:.1f} %, {used.signal}) "
                 f"takes {takes} with headroom, and it has {has}"
             )
-    made = _listed if p.sizes else _stepped
-    return made(fleet, p, prices, needed, stages)
+    return _listed(fleet, p, prices, needed, stages) if p.sizes else _stepped(fleet, p, needed, stages)
 
 
 def _month(prices: PriceBook, name: str | None) -> tuple[Decimal | None, Decimal | None]:
@@ -155,7 +154,6 @@ def _short(price: Price, used: Sequence[Used], needed: Mapping[Part, float]) -> 
 def _stepped(
     fleet: Fleet,
     p: RightSize,
-    prices: PriceBook,  # noqa: ARG001
     needed: Mapping[Part, float],
     stages: list[Stage],
 ) -> Choice:

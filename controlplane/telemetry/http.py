@@ -138,7 +138,7 @@ class ApiSession(requests.Session):
         if not ok:
             raise self._refused(response, body)
         response._content = body
-        response._content_consumed = True  # type: ignore[attr-defined]
+        response._content_consumed = True  # type: ignore[attr-defined]  # how requests notes that the body is read
         return response
 
     def _read(self, response: requests.Response, limit: int, *, cut: bool) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 from confluent_kafka import ConsumerGroupState, ConsumerGroupTopicPartitions, TopicPartition
-from confluent_kafka.admin import (  # type: ignore[attr-defined]
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # documented, but not declared as exported
     ClusterMetadata,
     ConfigResource,
     OffsetSpec,
@@ -260,7 +260,7 @@ def _ends(connection: Connection, asked: pl.DataFrame) -> pl.DataFrame:
     schema = {name: kind for name, kind in PARTITION_ROWS.items() if name != "problem"} | {"unknown": pl.String}
     if asked.is_empty():
         return pl.DataFrame(schema=schema)
-    latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+    latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # it isn't annotated
     wanted = {TopicPartition(topic, number): latest for topic, number in asked.select("topic", "partition").iter_rows()}
     futures = connection.client.list_offsets(wanted, request_timeout=connection.left(_ENDS_SHARE))
     connection.wait(futures.values())

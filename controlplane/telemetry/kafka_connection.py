@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, ClusterMetadata  # type: ignore[attr-defined]
+from confluent_kafka.admin import AdminClient, ClusterMetadata  # type: ignore[attr-defined]  # documented, but not declared as exported
 
 from controlplane.model.labels import printable
 from controlplane.model.time import format_duration

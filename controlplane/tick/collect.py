@@ -117,7 +117,7 @@ def guarded(source: str, work: Callable[[], T]) -> T | SourceError:
         return error
     except ControlplaneError as error:
         return SourceError(source, str(error))
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001 - the failure of one source, and the others go on
         _log.exception("source %s failed", source)
         return SourceError(source, f"a defect of the control plane: {type(error).__name__}: {error}")
 

@@ -132,7 +132,7 @@ def test_times_come_back_exactly(log: EventLog, instant: datetime) -> None:
 
 def test_a_time_without_a_zone_is_refused(log: EventLog) -> None:
     with pytest.raises(ValueError, match="zone"):
-        log.append([draft(tick())], recorded_at=datetime(2026, 1, 1))  # noqa: DTZ001
+        log.append([draft(tick())], recorded_at=datetime(2026, 1, 1))  # noqa: DTZ001 - it is refused
     assert log.head() == 0
 
 

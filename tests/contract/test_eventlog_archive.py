@@ -130,7 +130,7 @@ def test_the_longest_prefix_that_is_older(log: EventLog, folder: Path, minutes: 
 
 def test_a_time_without_a_zone_is_refused(filled: EventLog, folder: Path) -> None:
     with pytest.raises(ValueError, match="zone"):
-        filled.archive(datetime(2030, 1, 1), folder)  # noqa: DTZ001
+        filled.archive(datetime(2030, 1, 1), folder)  # noqa: DTZ001 - it is refused
     assert filled.start() == 0
 
 

@@ -787,7 +787,7 @@ def test_frames_are_the_same_whatever_answers_first(server: Hostile) -> None:
 
     server.behave = behave
     batches = []
-    for late in ("a", "b", "c"):  # noqa: B007
+    for late in ("a", "b", "c"):  # noqa: B007 - the server looks at it
         batches += [collect(server, signal("a"), signal("b"), signal("c"))]
     for batch in batches[1:]:
         assert batch.samples.series.equals(batches[0].samples.series)

@@ -289,7 +289,7 @@ def test_threads_of_one_process_take_turns(tmp_path: Path) -> None:
             for number in numbers:
                 store.write([tick(number, SERIES, STEPS)])
                 store.query("SELECT count(*) FROM samples")
-        except BaseException as error:  # noqa: BLE001
+        except BaseException as error:  # noqa: BLE001 - told by the test
             errors.append(error)
 
     threads = [

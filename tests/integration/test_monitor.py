@@ -84,8 +84,7 @@ def test_a_ticker_that_is_stopped_is_noticed(tmp_path: Path, monkeypatch: pytest
             return float(found["data"]["result"][0]["value"][1]) if found["data"]["result"] else None
 
         serve = [sys.executable, "-c", PROGRAM, "serve"]
-        ready = lambda: requests.get(f"http://{address}/healthz", timeout=5).status_code  # noqa: E731
-        with running(serve, log=tmp_path / "serve.log", ready=ready, env=env) as served:
+        with running(serve, log=tmp_path / "serve.log", ready=probe, env=env) as served:
             assert probe() == (
                 503,
                 {"ok": False, "reasons": ["there has been no tick yet"], "last_tick": None, "age_seconds": None},

@@ -99,7 +99,7 @@ def test_a_day_of_which_nothing_is_known_has_no_digest(began: datetime | None) -
 
 
 @given(
-    start=st.datetimes(datetime(2026, 1, 1), datetime(2026, 12, 1)),  # noqa: DTZ001
+    start=st.datetimes(datetime(2026, 1, 1), datetime(2026, 12, 1)),  # noqa: DTZ001 - as hypothesis asks
     minute=st.integers(0, 1439),
     zone=st.sampled_from(["UTC", "Europe/Berlin", "America/St_Johns", "Australia/Lord_Howe", "Pacific/Apia"]),
     steps=st.lists(st.integers(1, 40 * 60), min_size=1, max_size=20),

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
@@ -33,14 +34,14 @@ from controlplane.telemetry.kafka_frames import (
 
 
 def answer(
-    committed: list[tuple[Any, ...]] = [],  # noqa: B006
-    partitions: list[tuple[Any, ...]] = [],  # noqa: B006
-    members: list[tuple[Any, ...]] = [],  # noqa: B006
+    committed: Sequence[tuple[Any, ...]] = (),
+    partitions: Sequence[tuple[Any, ...]] = (),
+    members: Sequence[tuple[Any, ...]] = (),
     unlisted: str = "",
 ) -> Answer:
     """An answer from short rows; the last column, the problem, is None where it is left out."""
 
-    def frame(rows: list[tuple[Any, ...]], schema: pl.Schema) -> pl.DataFrame:
+    def frame(rows: Sequence[tuple[Any, ...]], schema: pl.Schema) -> pl.DataFrame:
         full = [(*row, None) if len(row) < len(schema) else row for row in rows]
         return pl.DataFrame(full, schema=schema, orient="row")
 

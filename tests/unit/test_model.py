@@ -135,7 +135,7 @@ def test_human_duration(seconds: float, text: str) -> None:
 # instants and the grid
 
 _zones = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
-_instants = st.datetimes(min_value=datetime(1900, 1, 1), max_value=datetime(2200, 1, 1), timezones=_zones)  # noqa: DTZ001
+_instants = st.datetimes(min_value=datetime(1900, 1, 1), max_value=datetime(2200, 1, 1), timezones=_zones)  # noqa: DTZ001 - as hypothesis asks
 
 
 @given(_instants)
@@ -146,7 +146,7 @@ def test_instants_are_utc(instant: datetime) -> None:
     assert INSTANT.validate_json(INSTANT.dump_json(found)) == found
 
 
-@pytest.mark.parametrize("value", [datetime(2026, 1, 1), "2026-01-01T00:00:00", "yesterday"])  # noqa: DTZ001
+@pytest.mark.parametrize("value", [datetime(2026, 1, 1), "2026-01-01T00:00:00", "yesterday"])  # noqa: DTZ001 - it is refused
 def test_an_instant_has_a_zone(value: object) -> None:
     with pytest.raises(ValidationError):
         INSTANT.validate_python(value)
@@ -276,7 +276,7 @@ def test_convert_there_and_back(unit: str, to: str, value: float) -> None:
         there = convert(value, unit, to)
     except ValueError as error:
         assert unit != to
-        assert "measure different things" in str(error)  # noqa: PT017
+        assert "measure different things" in str(error)  # noqa: PT017 - equal units raise nothing
     else:
         assert convert(there, to, unit) == pytest.approx(value, rel=1e-9)
 

@@ -2,6 +2,7 @@
 
 import shlex
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def on(name: str, label: str, **more: Any) -> Alert:
     return alert(name, labels={"host": label, "n": name}, **more)
 
 
-def lines(own: list[Alert], others: list[Alert] = [], **more: Any) -> list[str]:  # noqa: B006
+def lines(own: list[Alert], others: Sequence[Alert] = (), **more: Any) -> list[str]:
     return list(extent(*own, *others, **more).lines(own))
 
 

@@ -254,7 +254,7 @@ def test_packs_that_contradict_each_other(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"ts": [datetime(2026, 1, 1)]}, "row 1, ts"),  # noqa: DTZ001
+        ({"ts": [datetime(2026, 1, 1)]}, "row 1, ts"),  # noqa: DTZ001 - it is refused
         ({"ts": [1.5]}, "row 1, ts"),
         ({"ts": [None]}, "row 1, ts"),
         ({"value": [True]}, "row 1, value"),

@@ -1,6 +1,6 @@
 import re
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -173,7 +173,7 @@ def test_the_limit(store: SampleStore) -> None:
         ("true", True),
         ("1.5::DOUBLE", 1.5),
         ("9007199254740993", 9007199254740993),
-        ("DATE '2026-01-31'", datetime(2026, 1, 31).date()),  # noqa: DTZ001
+        ("DATE '2026-01-31'", date(2026, 1, 31)),
         ("'\x1b[31m'", "\x1b[31m"),
     ],
 )

@@ -310,7 +310,7 @@ class Fleet(Parameters):
         return -(-max(self.minimum, self.replication_factor or 1, self.quorum or 1) // self.unit) * self.unit
 
     @property
-    def lookback(self) -> timedelta:  # type: ignore[override]
+    def lookback(self) -> timedelta:  # type: ignore[override]  # computed, where others are told it
         """The longest window of its metrics, and five minutes for the sample that held at its beginning."""
         windows = [metric.for_ for metric in self.metrics if isinstance(metric, StepRow)]
         windows += [direction.stabilise for direction in (self.scale_out, self.scale_in) if direction]

@@ -43,8 +43,8 @@ class Reading:
 
     def highest(self) -> float:
         """The highest mean of the window; 0 where nothing is known."""
-        means = self.frame.filter(pl.col("known") > 0).select(pl.col("total") / pl.col("known"))
-        return float(means.to_series().max() or 0.0)  # type: ignore[arg-type]
+        means = pl.col("total") / pl.col("known")
+        return float(self.frame.filter(pl.col("known") > 0).select(means.max()).item() or 0.0)
 
     def beyond(self, row: StepRow, at_ms: int) -> bool:
         """Whether the mean was beyond the row's limit at every instant of its time, known at all of them."""

@@ -128,6 +128,8 @@ def told_lines(story: Story, now: datetime) -> RenderableType:
         tries = f" after {record.attempts} attempts" if record.attempts > 1 else ""
         took = "" if record.seconds is None else f" in {record.seconds:.1f} s"
         line.append(f"{took}{tries}", theme.QUIET)
+        if record.note:
+            line.append(f" · {safe(record.note, LINE)}", theme.PLAIN)
         if record.error:
             line.append(f": {safe(record.error, LINE)}", theme.DOUBT)
         parts.append(line)

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime, timedelta
-from decimal import Decimal
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -22,26 +21,22 @@ from controlplane.model.payloads import (
     AlertFacts,
     EventPayload,
     RecommendationExpired,
-    RecommendationIneffective,
     RecommendationProposed,
     RecommendationRevised,
-    RecommendationVerified,
     RecommendationWithdrawn,
 )
 from controlplane.model.prices import PriceBook
 from controlplane.model.recommendations import Proposal, Recommendation, Status
 from controlplane.model.resources import Inventory
 from controlplane.model.rules import FailoverRule, Placed, ScalingRule
-from controlplane.model.time import human_duration, to_ms
+from controlplane.model.time import to_ms
 from controlplane.tick.methods import METHODS
 from controlplane.tick.plane import Policy
+from controlplane.tick.review import effect, material_changes
 from controlplane.tick.trends import with_trends
 
 _log = logging.getLogger(__name__)
 
-REVIEW_EVERY = timedelta(minutes=5)
-MATERIAL = Decimal("0.1")
-"""A cost that moves by more than this share is told as a revision; less is noise of the measurement."""
 REMEMBERED = timedelta(days=1)
 """How long an executed change counts: no cooldown is longer."""
 
@@ -137,7 +132,7 @@ class Adviser:
         """
         draft = partial(_draft, recommendation.id, at)
         if recommendation.status is Status.EXECUTED:
-            return [draft(payload) for payload in _effect(recommendation, facts, at)]
+            return [draft(payload) for payload in effect(recommendation, facts, at)]
         if facts is None:
             if recommendation.status is Status.PROPOSED:
                 return [draft(RecommendationWithdrawn(recommendation=recommendation.id, reason="the alert is over"))]
@@ -268,66 +263,6 @@ def advice_reads(policy: Policy) -> dict[str, timedelta]:
             for signal in placed.rule.parameters.reads():
                 reads[signal] = max(reads.get(signal, timedelta(0)), placed.rule.parameters.lookback)
     return reads
-
-
-def material_changes(before: Proposal, after: Proposal) -> tuple[str, ...]:
-    """Names of the parts that somebody who acts on the proposal has to know about."""
-    # Other texts carry measurements, which move with every sample.
-    parts: dict[str, tuple[object, object]] = {
-        "kind": (before.kind, after.kind),
-        "target": (before.target, after.target),
-        "title": (before.title, after.title),
-        "commands": (_executable(before), _executable(after)),
-        "survives": ([(s.loss, s.ok) for s in before.survives], [(s.loss, s.ok) for s in after.survives]),
-    }
-    changed = [name for name, (old, new) in parts.items() if old != new]
-    if _moved(before.cost.per_month, after.cost.per_month) or _moved(before.cost.one_off, after.cost.one_off):
-        changed.append("cost")
-    return tuple(changed)
-
-
-def _executable(proposal: Proposal) -> list[str]:
-    return [command for command in proposal.commands if not command.startswith("#")]
-
-
-def _moved(before: Decimal | None, after: Decimal | None) -> bool:
-    if before is None or after is None:
-        return before is not after
-    return abs(after - before) > MATERIAL * max(abs(before), abs(after))
-
-
-def full(at: datetime) -> bool:
-    """Whether this step is one of those, every five minutes, on which advice is looked at again."""
-    return to_ms(at) % round(REVIEW_EVERY.total_seconds() * 1000) == 0
-
-
-def due(recommendations: Iterable[Recommendation], at: datetime) -> list[Recommendation]:
-    """Recommendations to look at on this step.
-
-    Those proposed every full five minutes, those open when they expire, those executed at every step.
-    """
-    return [
-        recommendation
-        for recommendation in recommendations
-        if at > recommendation.at
-        and (
-            recommendation.status is Status.EXECUTED
-            or (recommendation.open and at >= recommendation.expires_at)
-            or (recommendation.status is Status.PROPOSED and full(at))
-        )
-    ]
-
-
-def _effect(recommendation: Recommendation, facts: AlertFacts | None, at: datetime) -> list[EventPayload]:
-    assert recommendation.decided_at is not None
-    done, time = recommendation.decided_at, recommendation.proposal.time_to_effect
-    if facts is None:
-        reason = f"the alert ended within {human_duration(max(at - done, timedelta(0)))}"
-        return [RecommendationVerified(recommendation=recommendation.id, reason=reason)]
-    if at < done + time:
-        return []
-    reason = f"{human_duration(time)} after it was executed the alert still fires"
-    return [RecommendationIneffective(recommendation=recommendation.id, reason=reason)]
 
 
 def _validity(placed: Placed) -> timedelta:

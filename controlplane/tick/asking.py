@@ -13,8 +13,9 @@ from controlplane.model.recommendations import Recommendation, Status
 from controlplane.model.time import to_ms
 from controlplane.model.views import Unadvised
 from controlplane.notify.incident import badness
-from controlplane.tick.advise import REVIEW_EVERY, Adviser, full
+from controlplane.tick.advise import Adviser
 from controlplane.tick.alerts import facts_of
+from controlplane.tick.review import REVIEW_EVERY, full
 
 T = TypeVar("T")
 

@@ -40,7 +40,7 @@ from controlplane.notify.decide import decide as notify
 from controlplane.notify.decide import due as notify_due
 from controlplane.notify.desk import Desk
 from controlplane.notify.ending import ending, warn
-from controlplane.tick import advise
+from controlplane.tick import review
 from controlplane.tick.advise import Adviser
 from controlplane.tick.alerts import facts_of
 from controlplane.tick.asking import Asking
@@ -163,7 +163,7 @@ def _also(
     rules: Rules, board: Board, at: datetime, advice: Sequence[Draft], *, wanted: bool, behind: bool
 ) -> list[Draft]:
     """What is told besides alerts: recommendations where a route wants them, and silences that end soon."""
-    full = advise.full(at)
+    full = review.full(at)
     # Of a silence that may be over by now nobody is told.
     ends = not behind and bool(ending(board.silences, at))
     if not ends and not (wanted and (advice or full)):
@@ -212,7 +212,7 @@ def _review(board: Board, here: Sequence[Draft], ts: int, adviser: Adviser, aski
     for recommendation in list(board.recommendations.values()):
         if recommendation.watched and recommendation.alert in ended:
             made += adviser.review(recommendation, None, at)
-    due = [one for one in advise.due(board.recommendations.values(), at) if one.alert not in ended]
+    due = [one for one in review.due(board.recommendations.values(), at) if one.alert not in ended]
     for recommendation in asking.reviews(due, at):
         alert = board.alerts.get(recommendation.alert)
         made += adviser.review(recommendation, facts_of(alert) if alert else None, at)

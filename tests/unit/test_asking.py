@@ -17,8 +17,8 @@ from controlplane.model.time import to_ms
 from controlplane.notify.desk import Rules
 from controlplane.notify.groups import Grouper
 from controlplane.notify.labels import Places
-from controlplane.tick.advise import REVIEW_EVERY, full
 from controlplane.tick.asking import AT_ONCE, Asking, share
+from controlplane.tick.review import REVIEW_EVERY, full
 from controlplane.tick.steps import Board, walk
 from tests.drafts import START, facts, recommendation
 

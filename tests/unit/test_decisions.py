@@ -17,7 +17,8 @@ from controlplane.model.recommendations import Recommendation, Status
 from controlplane.model.resources import Inventory
 from controlplane.operator import MAX_NOTE, ActionRefused, Operator
 from controlplane.tick import tick
-from controlplane.tick.advise import Adviser, due
+from controlplane.tick.advise import Adviser
+from controlplane.tick.review import due
 from tests.drafts import HOSTILE, draft, facts, recommendation
 
 NOW = datetime(2026, 3, 1, 19, tzinfo=UTC)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from controlplane.documents import read_document, validate
+from controlplane.glance import CONFIG
+from controlplane.glance import settings_path as settings_path
 from controlplane.model.errors import ControlplaneError, InvalidInput, Place, Problem
 from controlplane.model.routes import Route, Tree
 from controlplane.settings import (
@@ -36,22 +38,9 @@ if TYPE_CHECKING:
     from controlplane.telemetry.store import SampleStore
     from controlplane.tick.plane import ControlPlane, InventorySource
 
-CONFIG = "controlplane.yaml"
-
 
 class NoSettings(ControlplaneError):
     """There is no configuration where one is needed."""
-
-
-def settings_path(given: Path | None = None) -> Path | None:
-    """The settings file: the one given, else CONTROLPLANE_CONFIG, else ./controlplane.yaml if it exists."""
-    if given is not None:
-        return given
-    named = os.environ.get("CONTROLPLANE_CONFIG")
-    if named:
-        return Path(named)
-    here = Path(CONFIG)
-    return here if here.exists() else None
 
 
 def load_settings(given: Path | None = None) -> Settings:

@@ -10,16 +10,18 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ValidationError
 
 from controlplane.json_text import joined
 from controlplane.model.errors import InvalidInput, Place, Problem
 from controlplane.model.labels import printable
 
-M = TypeVar("M", bound=BaseModel)
+if TYPE_CHECKING:
+    from pydantic import BaseModel, ValidationError
+
+M = TypeVar("M", bound="BaseModel")
 Path_ = tuple[str | int, ...]
 
 MAX_BYTES = 16_000_000
@@ -43,7 +45,7 @@ _PLAIN_SCALARS = {
 
 
 class _StrictLoader(yaml.CSafeLoader):
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML fills it
 
 
 for _tag, (_pattern, _first, _) in _PLAIN_SCALARS.items():
@@ -203,6 +205,8 @@ class _Builder:
 
 def validate(document: Document, model: type[M], data: Any = None, path: Path_ = ()) -> M:
     """Validate `data` (default: the whole document) against `model`; InvalidInput names line, key and remedy."""
+    from pydantic import ValidationError  # the first picture of the terminal reads a document without it
+
     try:
         # Only the names that the documentation has: `for`, not the `for_` that it is in the code.
         return model.model_validate(document.data if data is None and not path else data, by_alias=True, by_name=False)
@@ -210,7 +214,7 @@ def validate(document: Document, model: type[M], data: Any = None, path: Path_ =
         raise InvalidInput(_problems(document, model, error, path)) from None
 
 
-def _problems(document: Document, model: type[BaseModel], error: ValidationError, path: Path_) -> list[Problem]:
+def _problems(document: Document, model: "type[BaseModel]", error: "ValidationError", path: Path_) -> list[Problem]:
     """pydantic's findings as problems at lines; unknown keys come with the nearest known one."""
     found = []
     for item in error.errors(include_url=False):
@@ -249,8 +253,10 @@ def _in_document(document: Document, path: Path_, loc: Sequence[str | int]) -> P
     return kept
 
 
-def _field_names(model: type[BaseModel]) -> set[str]:
+def _field_names(model: "type[BaseModel]") -> set[str]:
     """The keys of a model and of every model inside it."""
+    from pydantic import BaseModel
+
     names: set[str] = set()
     todo: list[Any] = [model]
     seen: set[Any] = set()

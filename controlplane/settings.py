@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from controlplane.glance import ENVIRONMENT, THEME, Theme
 from controlplane.listening import Receive
 from controlplane.listening import Serve as Serve
 from controlplane.listening import host_and_port as host_and_port
@@ -232,7 +233,7 @@ class Retention(Model):
 class Terminal(Model):
     """How the on-call terminal looks and listens."""
 
-    theme: Literal["dark", "light", "colour-blind"] = "dark"
+    theme: Theme = THEME
     keys: dict[str, str] = Field(default_factory=dict)
     """Name of a binding (the help shows them) → keys, such as `act.acknowledge: x` or `move.down: n,down`."""
 
@@ -240,7 +241,7 @@ class Terminal(Model):
 class Settings(Model):
     """Everything a user configures."""
 
-    environment: str = "default"
+    environment: str = ENVIRONMENT
     """Name shown in the terminal and in every message."""
     home: Path = Path(DEFAULT_HOME)
     events: Secret | str | None = None

@@ -27,8 +27,6 @@ from tui.screens.acknowledgements import AcknowledgementsScreen
 from tui.screens.alerts import AlertsScreen
 from tui.screens.audit import AuditScreen
 from tui.screens.base import SnapshotScreen
-from tui.screens.help import HelpScreen
-from tui.screens.jump import Jump
 from tui.screens.listing import ListScreen
 from tui.screens.recommendations import RecommendationsScreen
 from tui.screens.timeline import TimelineScreen
@@ -75,6 +73,13 @@ class ControlplaneApp(TimeKeys, App[None], inherit_bindings=False):
             super().__init__()
             self.snapshot = snapshot
 
+    class Unusable(Message):
+        """What has to hold before anything is read doesn't."""
+
+        def __init__(self, error: Exception) -> None:
+            super().__init__()
+            self.error = error
+
     class Finished(Message):
         """A command of a batch was done, or failed for a reason."""
 
@@ -97,6 +102,7 @@ class ControlplaneApp(TimeKeys, App[None], inherit_bindings=False):
         keys: Mapping[str, str] | None = None,
         start: Seek | None = None,
         closed: str = "",
+        check: Callable[[], object] | None = None,
     ) -> None:
         """`start` is where in the past it opens; `closed` names a log that doesn't grow and is only looked at."""
         super().__init__()
@@ -112,6 +118,9 @@ class ControlplaneApp(TimeKeys, App[None], inherit_bindings=False):
         """What dates the commands; another one where `clock` stands still."""
         self.travels = Travels(self, reader, closed=closed)
         self._start = start
+        self._check = check or (lambda: None)
+        self.unusable: Exception | None = None
+        """Why it ended, where it could not go on."""
         self.desk = Desk(self, guarded(actions, self._refused), self.command_clock)
         """Where commands are sent from."""
         self.book = Rulebook(rules)
@@ -146,6 +155,11 @@ class ControlplaneApp(TimeKeys, App[None], inherit_bindings=False):
             self._poller.join(_JOIN)
 
     def _poll(self) -> None:
+        try:
+            self._check()
+        except Exception as error:  # noqa: BLE001 - whoever started the terminal tells of it
+            self.post_message(self.Unusable(error))
+            return
         while not self._stop.is_set():
             self._wake.clear()
             snapshot = self.reader.poll(self.clock())
@@ -153,6 +167,11 @@ class ControlplaneApp(TimeKeys, App[None], inherit_bindings=False):
                 self.post_message(self.Arrived(snapshot))
             late = (time.monotonic() - self._began - _PHASE) % 1
             self._wake.wait(self.reader.wait.total_seconds() - late)
+
+    def on_controlplane_app_unusable(self, message: Unusable) -> None:
+        """Leave; what is wrong is for who started the terminal."""
+        self.unusable = message.error
+        self.exit()
 
     def on_controlplane_app_arrived(self, message: Arrived) -> None:
         """Show a new snapshot."""
@@ -250,10 +269,14 @@ class ControlplaneApp(TimeKeys, App[None], inherit_bindings=False):
 
     def action_jump(self) -> None:
         """Ask where to go."""
+        from tui.screens.jump import Jump
+
         self.push_screen(CommandPalette(providers=[Jump], placeholder="A screen, alert, host or recommendation"))
 
     def action_help(self) -> None:
         """Show every key that works here."""
+        from tui.screens.help import HelpScreen
+
         self.push_screen(HelpScreen(self.screen.active_bindings))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
@@ -286,10 +309,12 @@ def run(
     keys: Mapping[str, str] | None = None,
     start: Seek | None = None,
     closed: str = "",
+    check: Callable[[], object] | None = None,
 ) -> int:
     """Open the terminal on an event log until the operator quits; the exit code.
 
-    `log` may be a function that opens it and `actions` one that makes them: they are called once something is painted.
+    `log` may be a function that opens it and `actions` one that makes them: they are called once something is painted,
+    and before them `check`: what it raises ends the terminal and is raised here.
     `as_of` freezes the clock, as for a recording; commands are still dated one after the other. `start` is where in
     the past it opens, `closed` names a log that doesn't grow and is only looked at.
     """
@@ -307,9 +332,12 @@ def run(
         keys=keys,
         start=start,
         closed=closed,
+        check=check,
     )
     gc.collect()
     gc.freeze()  # what is loaded by now stays; passing over it again and again would be felt while typing
     app.run()
+    if app.unusable is not None:
+        raise app.unusable
     gc.freeze()  # nor is there anything to collect as the process ends
     return app.return_code or 0

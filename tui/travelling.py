@@ -12,13 +12,12 @@ from controlplane.model.severity import Severity
 from tui.commands import Actions
 from tui.data import Log, Snapshot, SnapshotReader
 from tui.data.seek import Seek, parse_seek
-from tui.screens.seek import SeekDialog
 from tui.text import safe
-from tui.travel import Moment, Report, Traveller
 from tui.trust import Mode, Trust
 
 if TYPE_CHECKING:
     from tui.app import ControlplaneApp
+    from tui.travel import Moment, Report, Traveller
 
 TIME: tuple[BindingType, ...] = (
     Binding("t", "seek", "Time", id="time.seek", tooltip="Go to a time such as 20:14 or -2h, or to a position"),
@@ -70,13 +69,23 @@ class Travels:
         self._trip = 0
         self._away = False
         self._went = False
-        self._traveller = Traveller(
-            lambda: reader.log,
-            reader.known,
-            self._tell,
-            environment=reader.environment,
-            closed=bool(closed),
-        )
+        self._reader = reader
+        self._made: Traveller | None = None
+
+    @property
+    def _traveller(self) -> "Traveller":
+        from tui.travel import Traveller  # it brings the models of events: not at the start
+
+        if self._made is None:
+            reader = self._reader
+            self._made = Traveller(
+                lambda: reader.log,
+                reader.known,
+                self._tell,
+                environment=reader.environment,
+                closed=bool(self.closed),
+            )
+        return self._made
 
     @property
     def away(self) -> bool:
@@ -108,14 +117,15 @@ class Travels:
         self._trip += 1
         self._traveller.home(self._trip)
 
-    def _tell(self, report: Report) -> None:
+    def _tell(self, report: "Report") -> None:
         self._app.post_message(Reported(report))
 
     def stop(self, seconds: float) -> None:
         """End the thread."""
-        self._traveller.stop(seconds)
+        if self._made is not None:
+            self._made.stop(seconds)
 
-    def arrived(self, report: Report) -> tuple[bool, bool]:
+    def arrived(self, report: "Report") -> tuple[bool, bool]:
         """Take a report: whether anything is to be drawn, and whether the picture is another one."""
         if report.trip != self._trip or not self._away:
             return False, False
@@ -149,7 +159,7 @@ class Travels:
 class Reported(Message):
     """The thread of the past has arrived somewhere, or says why it hasn't."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: "Report") -> None:
         super().__init__()
         self.report = report
 
@@ -196,6 +206,8 @@ class TimeKeys:
 
     def action_seek(self) -> None:
         """Ask where to look."""
+        from tui.screens.seek import SeekDialog
+
         self.travels.prepare()
         end, seen = self.clock(), self.travels.moment
 

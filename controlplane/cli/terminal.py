@@ -4,7 +4,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ import click
 
 from controlplane.cli.output import actor, config_option
 from controlplane.cli.stores import event_log, settings_of
+from controlplane.glance import Glance, glance
 
 if TYPE_CHECKING:
     from controlplane.eventlog.log import EventLog
@@ -79,49 +80,71 @@ def tui(
             settings = Settings(environment=backtest.stem)
             open_terminal(log, settings, start=start or _interesting(log), closed="BACKTEST")
         else:
-            settings = settings_of(config)
-            open_terminal(opened.enter_context(_own(settings)), settings, read_only=read_only, start=start)
+            own = opened.enter_context(closing(_Own(config)))
+            # What can't be told at a glance is told before the terminal opens, by all of the settings.
+            look = glance(config) or _look(own.settings())
+            _open(own.log, own.settings, look, read_only=read_only, start=start)
 
 
 def open_terminal(
-    log: Any,
-    settings: Any,
+    log: "EventLog",
+    settings: "Settings",
     *,
     read_only: bool = False,
     as_of: datetime | None = None,
     start: "Seek | None" = None,
     closed: str = "",
 ) -> None:
-    """Run the terminal on a log, or a function that opens it, until it is left; `as_of` freezes its clock.
+    """Run the terminal on a log until it is left; `as_of` freezes its clock, as for a recording.
 
     `start` is where in the past it opens, `closed` names a log that doesn't grow, such as `BACKTEST`.
     """
+    look = _look(settings)
+    _open(lambda: log, lambda: settings, look, read_only=read_only, as_of=as_of, start=start, closed=closed)
+
+
+def _open(
+    log: "Callable[[], EventLog]",
+    settings: "Callable[[], Settings]",
+    look: Glance,
+    *,
+    read_only: bool = False,
+    as_of: datetime | None = None,
+    start: "Seek | None" = None,
+    closed: str = "",
+) -> None:
+    """`log` and `settings` are called once something is painted, `look` is what that shows."""
     from tui.app import run
 
     def operator() -> "Operator":
         from controlplane.operator import Operator
 
-        return Operator(log() if callable(log) else log)
+        return Operator(log())
 
     def rules() -> "Rules":
         from controlplane import bootstrap
         from tui.data.rulebook import rule_facts
 
-        return rule_facts(bootstrap.load_rule_set(settings).rules.rules)
+        return rule_facts(bootstrap.load_rule_set(settings()).rules.rules)
 
     run(
         log,
         operator,
-        environment=settings.environment,
-        actor=actor(),
+        environment=look.environment,
         read_only=read_only,
+        actor=actor(),
         as_of=as_of,
-        palette=settings.tui.theme,
-        keys=settings.tui.keys,
         rules=rules,
+        palette=look.theme,
+        keys=look.keys,
         start=start,
         closed=closed,
+        check=settings,
     )
+
+
+def _look(settings: "Settings") -> Glance:
+    return Glance(settings.environment, settings.tui.theme, settings.tui.keys)
 
 
 def _seek(text: str | None) -> "Seek | None":
@@ -141,26 +164,37 @@ def _seek(text: str | None) -> "Seek | None":
     return None if found == Seek() else found
 
 
-@contextmanager
-def _own(settings: "Settings") -> "Iterator[Callable[[], EventLog]]":
-    """A function that opens the event log of the settings; it is called once something is painted."""
-    from controlplane import bootstrap
+class _Own:
+    """The settings and the event log that they name, read when first asked for: the first picture waits for neither."""
 
-    bootstrap.events_url(settings)  # a secret that is missing is said before the terminal opens
-    found: list[EventLog] = []
-    lock = threading.Lock()
+    def __init__(self, config: Path | None) -> None:
+        self._config = config
+        self._lock = threading.RLock()  # it is polled and acted on by several threads
+        self._settings: Settings | None = None
+        self._log: EventLog | None = None
 
-    def log() -> "EventLog":
-        with lock:  # polled and acted on by several threads
-            if not found:
-                found.append(bootstrap.open_log(settings))
-            return found[0]
+    def settings(self) -> "Settings":
+        """NoSettings, InvalidInput or MissingSecret where the log can't even be named."""
+        with self._lock:
+            if self._settings is None:
+                from controlplane import bootstrap
 
-    try:
-        yield log
-    finally:
-        for opened in found:
-            opened.close()
+                found = settings_of(self._config)
+                bootstrap.events_url(found)
+                self._settings = found
+            return self._settings
+
+    def log(self) -> "EventLog":
+        with self._lock:
+            if self._log is None:
+                from controlplane import bootstrap
+
+                self._log = bootstrap.open_log(self.settings())
+            return self._log
+
+    def close(self) -> None:
+        if self._log is not None:
+            self._log.close()
 
 
 @contextmanager

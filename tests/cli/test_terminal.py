@@ -52,6 +52,54 @@ def test_it_opens_on_the_own_store_in_the_present(home: Path, run: Run, opened: 
     assert (one["head"], one["start"], one["closed"], one["as_of"], one["read_only"]) == (0, None, "", None, False)
 
 
+def test_the_first_picture_is_that_of_the_settings(home: Path, run: Run, opened: list[Opened]) -> None:
+    said = "environment: prod-eu\ntui: {theme: light, keys: {act.acknowledge: x}}\n"
+    (home.parent / "controlplane.yaml").write_text(said, encoding="utf-8")
+    assert run("tui").code == 0
+    (one,) = opened
+    assert (one["environment"], one["palette"], one["keys"]) == ("prod-eu", "light", {"act.acknowledge": "x"})
+    one["check"]()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "there is no configuration"),
+        ("environment: [", "not valid YAML"),
+        ("environment: 7", "controlplane.yaml:1:1 (environment)"),
+        ("tui: {theme: blue}", "(tui.theme)"),
+        ("tui: {keys: {x: 7}}", "(tui.keys.x)"),
+    ],
+)
+def test_settings_that_say_nothing_of_the_first_picture_open_nothing(
+    here: Path, run: Run, opened: list[Opened], text: str, said: str
+) -> None:
+    if text:
+        (here / "controlplane.yaml").write_text(text, encoding="utf-8")
+    done = run("tui")
+    assert (done.code, done.out, opened) == (2, "", [])
+    assert said in " ".join(done.err.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("sorces: []", "Did you mean 'sources'?"),
+        ("step: 7s", "divides a day"),
+        ("events: {env: NO_SUCH_URL}", "NO_SUCH_URL"),
+    ],
+)
+def test_settings_that_are_wrong_elsewhere_end_the_terminal(
+    here: Path, run: Run, monkeypatch: pytest.MonkeyPatch, text: str, said: str
+) -> None:
+    (here / "controlplane.yaml").write_text(text, encoding="utf-8")
+    monkeypatch.setattr(tui.app, "run", lambda *_, check, **__: check())
+    done = run("tui")
+    assert (done.code, done.out) == (2, "")
+    assert said in " ".join(done.err.split())
+    assert [path.name for path in here.iterdir()] == ["controlplane.yaml"]
+
+
 @pytest.mark.parametrize(
     ("text", "start"),
     [

@@ -51,6 +51,26 @@ now = datetime(2026, 3, 1, 19, 4, 20, tzinfo=UTC)
 sys.exit(run(Slow(), Operator(log), environment="prod-eu", actor="ana", as_of=now))
 """
 
+AT_FIRST = """
+import sys
+from pathlib import Path
+from controlplane.cli import main
+from tui.app import ControlplaneApp
+
+def painted(app):
+    Path(sys.argv[2]).write_text(" ".join(sys.modules))
+    app.exit()
+
+ControlplaneApp._start_polling = painted
+sys.exit(main(["tui", "--config", sys.argv[1]]))
+"""
+"""The program, which ends when the first picture is painted and notes what is loaded by then."""
+WHOLE = """
+import sys
+from controlplane.cli import main
+sys.exit(main(["tui", "--config", sys.argv[1]]))
+"""
+
 
 def test_the_terminal_loads_neither_duckdb_nor_dagster() -> None:
     code = textwrap.dedent(
@@ -88,13 +108,13 @@ def test_reading_a_store_loads_no_telemetry(tmp_path: Path) -> None:
 class Terminal:
     """A program on a pseudo-terminal of 80x24; what it writes is collected."""
 
-    def __init__(self, *args: str) -> None:
+    def __init__(self, *args: str, program: str = PROGRAM) -> None:
         self.master, slave = pty.openpty()
         os.set_blocking(self.master, False)
         environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24", "PYTHONPATH": str(ROOT)}
         environment.pop("NO_COLOR", None)
         self.process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, *args],
+            [sys.executable, "-c", program, *args],
             cwd=ROOT,
             stdin=slave,
             stdout=slave,
@@ -149,6 +169,34 @@ def opened(url: str) -> Iterator[list[Terminal]]:
     yield terminals
     for found in terminals:
         found.close()
+
+
+def test_the_first_picture_waits_for_no_model_store_or_other_screen(tmp_path: Path, opened: list[Terminal]) -> None:
+    settings, loaded = tmp_path / "controlplane.yaml", tmp_path / "loaded"
+    settings.write_text(f"environment: prod-eu\nhome: {tmp_path / 'home'}\n", encoding="utf-8")
+    found = Terminal(str(settings), str(loaded), program=AT_FIRST)
+    opened.append(found)
+    found.end(60)
+    assert found.process.returncode == 0, found.written[-2_000:]
+    assert b"prod-eu" in found.written
+    assert b"Reading the event store" in found.written
+    assert not (tmp_path / "home").exists()
+    late = {"pydantic", "pydantic_core", "sqlalchemy", "polars", "duckdb", "rich.markdown", "textual.widgets.markdown"}
+    late |= {f"controlplane.{name}" for name in ("settings", "bootstrap", "eventlog", "model.base", "cli.alerts")}
+    late |= {f"tui.{name}" for name in ("data.entries", "travel", "screens.detail", "screens.advice", "screens.help")}
+    assert sorted(late & set(loaded.read_text(encoding="utf-8").split())) == []
+
+
+def test_wrong_settings_end_it_with_what_is_wrong(tmp_path: Path, opened: list[Terminal]) -> None:
+    settings = tmp_path / "controlplane.yaml"
+    settings.write_text("environment: prod-eu\nsorces: []\n", encoding="utf-8")
+    found = Terminal(str(settings), program=WHOLE)
+    opened.append(found)
+    found.end(60)
+    _, restored, after = found.written.partition(b"\x1b[?1049l")
+    assert (found.process.returncode, bool(restored)) == (2, True), found.written[-2_000:]
+    assert b"Did you mean 'sources'?" in b" ".join(after.split())
+    assert b"Traceback" not in found.written
 
 
 @pytest.mark.parametrize("slow", [[], ["head"], ["latest_readings"]])

@@ -10,7 +10,6 @@ from textual.widget import Widget
 from tui.commands import Kind, Target
 from tui.data import Holding, Row, Snapshot
 from tui.screens.base import ACT, DECIDE, MARK, MOVE
-from tui.screens.detail import DetailScreen
 from tui.screens.listing import FIND, ListScreen, answered
 from tui.widgets.lists import HOLDINGS
 from tui.widgets.panes import DetailPane, pane_title
@@ -112,4 +111,4 @@ class AcknowledgementsScreen(ListScreen):
         """Everything about the alert."""
         row = self.selected
         if row is not None:
-            self.app.push_screen(DetailScreen(row))
+            self.open_alert(row)

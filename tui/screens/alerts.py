@@ -9,7 +9,6 @@ from textual.widget import Widget
 
 from tui.data import Row, Snapshot
 from tui.screens.base import ACT, DECIDE, MARK, MOVE
-from tui.screens.detail import DetailScreen
 from tui.screens.listing import FIND, ListScreen, answered
 from tui.widgets.alert_list import AlertList
 from tui.widgets.panes import AdviceLine, DetailPane, SourcesPane, pane_title
@@ -106,4 +105,4 @@ class AlertsScreen(ListScreen):
         """Everything about the selected alert on a screen of its own."""
         row = self.selected or self.ended
         if row is not None:
-            self.app.push_screen(DetailScreen(row))
+            self.open_alert(row)

@@ -9,9 +9,7 @@ from textual.widget import Widget
 
 from tui.commands import Target
 from tui.data import Entry, Row, Snapshot
-from tui.screens.advice import AdviceScreen
 from tui.screens.base import ACT, DECIDE, MOVE
-from tui.screens.detail import DetailScreen
 from tui.screens.listing import FIND, ListScreen
 from tui.widgets.lists import ENTRIES
 from tui.widgets.panes import EntryPane
@@ -96,9 +94,9 @@ class EventsScreen(ListScreen):
         if chosen is None:
             return
         if (advice := snapshot.advice_by_id.get(chosen.advice)) is not None:
-            self.app.push_screen(AdviceScreen(advice))
+            self.open_advice(advice)
         elif (row := snapshot.by_id.get(chosen.alert)) is not None:
-            self.app.push_screen(DetailScreen(row))
+            self.open_alert(row)
         else:
             said = "The alert has ended." if chosen.alert else "This event is about no alert or recommendation."
             self.notify(said, markup=False)

@@ -13,7 +13,7 @@ from textual.widgets import Input
 
 from controlplane.model.time import human_duration
 from tui.commands import OF_ADVICE, Kind, Target, refusal
-from tui.data import Snapshot
+from tui.data import AdviceRow, Row, Snapshot
 from tui.filter import Filter
 from tui.screens.base import SnapshotScreen
 from tui.text import safe
@@ -195,6 +195,18 @@ class ListScreen(SnapshotScreen):
 
     def action_open(self) -> None:
         """Everything about the selected row on a screen of its own."""
+
+    def open_alert(self, row: Row) -> None:
+        """Everything about an alert."""
+        from tui.screens.detail import DetailScreen  # it brings the models of events: not at the start
+
+        self.app.push_screen(DetailScreen(row))
+
+    def open_advice(self, row: AdviceRow) -> None:
+        """Everything about a recommendation."""
+        from tui.screens.advice import AdviceScreen  # with it goes what describes an alert: not at the start
+
+        self.app.push_screen(AdviceScreen(row))
 
     def action_move(self, where: str) -> None:
         """Move the cursor, or scroll the pane that has the focus."""

@@ -9,9 +9,7 @@ from textual.widget import Widget
 
 from tui.commands import Target
 from tui.data import AdviceRow, Row, Snapshot
-from tui.screens.advice import AdviceScreen
 from tui.screens.base import ACT, DECIDE, MOVE
-from tui.screens.detail import DetailScreen
 from tui.screens.listing import FIND, ListScreen
 from tui.widgets.lists import ADVICE
 from tui.widgets.panes import AdvicePane
@@ -97,6 +95,6 @@ class RecommendationsScreen(ListScreen):
         if chosen is None:
             return
         if chosen.recommendation is not None:
-            self.app.push_screen(AdviceScreen(chosen))
+            self.open_advice(chosen)
         elif chosen.row is not None:
-            self.app.push_screen(DetailScreen(chosen.row))
+            self.open_alert(chosen.row)

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, TypeVar, get_args
 from uuid import UUID
 
+import msgspec
 from pydantic import BaseModel, ValidationError
 
 from controlplane.eventlog.errors import UnreadableEvent
@@ -51,7 +52,7 @@ def encode(model: BaseModel) -> str:
 def decode(model: type[T], text: str, where: str) -> T:
     """The inverse of `encode`; UnreadableEvent names `where` if the text doesn't fit."""
     try:
-        return model.model_validate(json.loads(text))
+        return model.model_validate(_parsed(text))
     except (ValidationError, ValueError) as error:
         raise UnreadableEvent(f"{where} can't be read: {_first(error)}. Rebuild the projections") from None
 
@@ -59,7 +60,7 @@ def decode(model: type[T], text: str, where: str) -> T:
 def decode_payload(text: str, where: str) -> EventPayload:
     """A payload, lifted to the version that the code knows; UnreadableEvent names `where` and the type."""
     try:
-        data = upcast(json.loads(text))
+        data = upcast(_parsed(text))
         kind = data.get("type")
         if kind not in _TYPES:
             raise UnreadableEvent(
@@ -136,6 +137,14 @@ def event_hash(stored: Stored) -> str:
     return hashlib.sha256(document(stored, with_hash=False).encode()).hexdigest()
 
 
+def _parsed(text: str) -> Any:
+    """The same as `json.loads`, in a third of the time."""
+    try:
+        return _DECODER.decode(text)
+    except (msgspec.MsgspecError, UnicodeEncodeError):  # a lone surrogate, or what is no JSON: json says where
+        return json.loads(text)
+
+
 def _canonical(data: Any) -> str:
     return _ENCODER.encode(data)
 
@@ -147,6 +156,7 @@ def _plain(value: object) -> str:
     raise TypeError(f"{type(value).__name__} has no canonical form")
 
 
+_DECODER = msgspec.json.Decoder()
 _ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=True, allow_nan=False, separators=(",", ":"), default=_plain)
 _quoted = json.encoder.encode_basestring_ascii
 """A text as json writes it; TypeError for anything else."""

@@ -123,7 +123,8 @@ def _load(
     found = select(table.c.key, table.c.doc, table.c.position).where(table.c.name == projection.name)
     if where is not None:
         found = found.where(where)
-    return {key: (_decode(projection, key, doc), position) for key, doc, position in connection.execute(found)}
+    rows = connection.execute(found).all()
+    return {key: (_decode(projection, key, doc), position) for key, doc, position in rows}
 
 
 def load_rows(connection: Connection, projection: Projection[T], key: str | None = None) -> dict[str, T]:

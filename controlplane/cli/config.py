@@ -32,7 +32,7 @@ def doctor(*, as_json: bool, config: Any) -> None:
     """Check settings, rules, prices, every source and channel, stores, locks and the clock; exit 1 on failures."""
     from rich.text import Text
 
-    from controlplane.doctor import examine
+    from controlplane.doctor.examine import examine
 
     screen = console(stderr=True)
     with screen.status("checking") as status:

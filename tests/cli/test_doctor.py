@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from controlplane import bootstrap, doctor
+from controlplane import bootstrap
+from controlplane.doctor import stores
 from controlplane.eventlog.log import EventLog
 from controlplane.model.payloads import NotificationFailed, NotificationQueued, RuleFailed
 from tests.cli.conftest import Run
@@ -267,7 +268,7 @@ def test_a_tick_that_is_running(run: Run, folder: Path) -> None:
 
 
 def test_too_little_space(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "LEAST_SPACE", 10**18)
+    monkeypatch.setattr(stores, "LEAST_SPACE", 10**18)
     assert "Free some space" in of(examined(run, folder, "{}"), "home", "warn")[0]["remedy"]
 
 

@@ -153,7 +153,7 @@ class Traveller:
         if log is None:
             raise _Stay("The event store isn't open.")
         if self._recording is None:
-            made = Recording(log)  # type: ignore[arg-type]
+            made = Recording(log)  # type: ignore[arg-type]  # where the past is looked at, it is a Recorded
             known = self._tables()
             made.renew()
             if known is not None:

@@ -52,10 +52,10 @@ _MODULES = {
 class _Commands(click.Group):
     """Imports a command when it is asked for: whoever opens the terminal doesn't wait for the other ones."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the signature of click
         return list(_MODULES)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - the signature of click
         if cmd_name not in _MODULES:
             return None
         command: click.Command = getattr(import_module(f"controlplane.cli.{_MODULES[cmd_name]}"), cmd_name)

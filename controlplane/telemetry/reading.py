@@ -51,8 +51,7 @@ def read(connection: Connection, window: Window, step_ms: int) -> Samples:
     after = window.after if window.aggregate else max(window.after, full_since - 1)
     times: dict[str, object] = {"after": after, "until": window.until}
     condition, chosen = _condition(window)
-    # What is chosen stands in parameters.
-    of_chosen = f" AND sid IN (SELECT sid FROM telemetry.series WHERE true{condition})" if condition else ""  # noqa: S608
+    of_chosen = f" AND sid IN (SELECT sid FROM telemetry.series WHERE true{condition})" if condition else ""  # noqa: S608 - names of parameters
     tables, kept = [_FULL], {"full_since": full_since}
     if window.aggregate:
         column = _COLUMNS[window.aggregate]

@@ -18,7 +18,7 @@ def most_interesting(log: Recorded) -> int | None:
     index = TimelineIndex()
     index.extend(log.marks())
     fired = sorted(
-        (event.occurred_at, event.position, _WEIGHT[event.payload.facts.severity])  # type: ignore[union-attr]
+        (event.occurred_at, event.position, _WEIGHT[event.payload.facts.severity])  # type: ignore[union-attr]  # no others are read
         for event in log.read(types={"alert_fired.v1", "alert_no_data.v1"})
     )
     best, found, weight, end = 0, None, 0, 0

@@ -214,7 +214,7 @@ class Recording:
         """Where up to a position advice could not be given, and the alert that it was for."""
         positions = self.index.failures(position)
         unknown = [at for at in positions if at not in self._lacking]
-        self._lacking |= {event.position: event.payload.alert for event in self.events(unknown)}  # type: ignore[union-attr]
+        self._lacking |= {event.position: event.payload.alert for event in self.events(unknown)}  # type: ignore[union-attr]  # no others are read
         return [(at, self._lacking[at]) for at in positions]
 
 

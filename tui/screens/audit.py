@@ -45,7 +45,7 @@ class AuditScreen(EventsScreen):
         """The newest decisions."""
         return snapshot.audit
 
-    def nothing(self, snapshot: Snapshot, now: datetime) -> str:  # noqa: ARG002
+    def nothing(self, snapshot: Snapshot, now: datetime) -> str:  # noqa: ARG002 - other screens need it
         """Nobody has decided anything."""
         return "Nobody has decided anything yet"
 

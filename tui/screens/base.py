@@ -89,13 +89,13 @@ class SnapshotScreen(Screen[None], inherit_bindings=False):
     """The name in code."""
 
     @classmethod
-    def count(cls, snapshot: Snapshot) -> str:  # noqa: ARG003
+    def count(cls, snapshot: Snapshot) -> str:  # noqa: ARG003 - other screens need it
         """How much there is on the screen, as its title says it; empty where a number says nothing."""
         return ""
 
     AUTO_FOCUS = None
-    HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (60, "-middle"), (120, "-wide")]  # noqa: RUF012
-    VERTICAL_BREAKPOINTS = [(0, "-low"), (18, "-medium"), (36, "-tall")]  # noqa: RUF012
+    HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (60, "-middle"), (120, "-wide")]  # noqa: RUF012 - as Textual declares it
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (18, "-medium"), (36, "-tall")]  # noqa: RUF012 - as Textual declares it
 
     @property
     def control(self) -> "ControlplaneApp":
@@ -197,7 +197,7 @@ class SnapshotScreen(Screen[None], inherit_bindings=False):
         ended = self.ended is not None
         return refusal(kind, self.target(kind), self.control.trusted, read_only=self.control.read_only, ended=ended)
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002 - the signature of Textual
         """Commands that would be refused are dim, and do nothing by key, click or palette."""
         if (kind := self.kind_of(action)) is not None:
             return None if self.refused(kind) else True

@@ -105,7 +105,7 @@ class DetailScreen(SnapshotScreen):
         self._story = message.story
         self.tell_time(self.control.snapshot, self.control.now)
 
-    def tell_time(self, snapshot: Snapshot, now: datetime) -> None:  # noqa: ARG002
+    def tell_time(self, snapshot: Snapshot, now: datetime) -> None:  # noqa: ARG002 - other screens need it
         """Let the ages count."""
         absent = self._row is None and self.control.travelling
         self.set_class(absent, "-absent")

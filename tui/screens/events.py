@@ -81,7 +81,7 @@ class EventsScreen(ListScreen):
         """The event's id."""
         return "" if self.chosen is None else self.chosen.id
 
-    def show_panes(self, snapshot: Snapshot, now: datetime) -> None:  # noqa: ARG002
+    def show_panes(self, snapshot: Snapshot, now: datetime) -> None:  # noqa: ARG002 - other screens need it
         """The selected event in full."""
         pane = self.query_one(EntryPane)
         if pane.display:

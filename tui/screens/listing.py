@@ -179,7 +179,7 @@ class ListScreen(SnapshotScreen):
             return super().targets(kind)
         return self.marked_targets(kind, marked)
 
-    def marked_targets(self, kind: Kind, marked: Sequence[Any]) -> Sequence[Target]:  # noqa: ARG002
+    def marked_targets(self, kind: Kind, marked: Sequence[Any]) -> Sequence[Target]:  # noqa: ARG002 - other screens need it
         """What a command about marked rows is about."""
         return tuple(marked)
 

@@ -82,7 +82,7 @@ class RecommendationsScreen(ListScreen):
         """The recommendation's id."""
         return "" if self.chosen is None else self.chosen.id.removeprefix("alert:")
 
-    def show_panes(self, snapshot: Snapshot, now: datetime) -> None:  # noqa: ARG002
+    def show_panes(self, snapshot: Snapshot, now: datetime) -> None:  # noqa: ARG002 - other screens need it
         """The selected recommendation."""
         pane = self.query_one(AdvicePane)
         if pane.display:

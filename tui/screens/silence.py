@@ -77,7 +77,7 @@ class SilenceDialog(ModalScreen[tuple[Silence, ...] | None]):
     Cancel has the focus, so that Enter and Esc mute nothing.
     """
 
-    VERTICAL_BREAKPOINTS = [(0, "-low"), (18, "-medium"), (36, "-tall")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (18, "-medium"), (36, "-tall")]  # noqa: RUF012 - as Textual declares it
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "cancel", "Cancel", id="silence.cancel"),
         Binding("left,up", "app.focus_previous", "Previous", show=False, id="silence.previous"),

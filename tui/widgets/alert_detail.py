@@ -53,7 +53,7 @@ class AlertDetail(VerticalScroll, can_focus=True, inherit_bindings=False):
 
     def show(self, row: Row, story: Story | None, now: datetime, *, gone: bool = False) -> None:
         """Describe an alert; `story` arrives later, `gone` says that the alert has ended."""
-        chart: SignalChart = self.query_one("#chart")  # type: ignore[assignment]
+        chart: SignalChart = self.query_one("#chart")  # type: ignore[assignment]  # its module comes late
         history = row.history
         chart.show(history, row.alert.threshold, row.alert.unit)
         self._tell("#headline", headline(row, now, gone=gone))

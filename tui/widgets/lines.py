@@ -42,7 +42,7 @@ class Lines(Widget):
             if old != new:
                 self.refresh(Region(0, y, self._width, 1))
 
-    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:  # noqa: ARG002
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:  # noqa: ARG002 - the signature of Textual
         """The lines that it takes at a width."""
         self._at(width)
         return len(self._lines)
@@ -83,7 +83,7 @@ class Lines(Widget):
         text = "\n".join("".join(segment.text for segment in line).rstrip() for line in self._lines)
         return selection.extract(text), "\n"
 
-    def selection_updated(self, selection: Selection | None) -> None:  # noqa: ARG002
+    def selection_updated(self, selection: Selection | None) -> None:  # noqa: ARG002 - the signature of Textual
         """Draw what is marked now."""
         self.refresh()
 

@@ -19,6 +19,6 @@ class PastReader(SnapshotReader):
         self._last = self._read()
         return self._last
 
-    def _renew(self, log: Log, after: int, position: int) -> bool:  # noqa: ARG002 - the past has no readings
+    def _renew(self, log: Log, after: int, position: int) -> bool:  # noqa: ARG002 - the signature of SnapshotReader
         """Never from the snapshot before: an event is told in the words of its time, whichever way somebody came."""
         return False

@@ -1,6 +1,6 @@
 """The chart of a signal: its known past against time, with the threshold; a widget of textual-plot."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from textual_plot import HiResMode, PlotWidget
@@ -15,8 +15,10 @@ from tui.text import brief, condition, fit
 
 _LEFT = 10
 _DOTS = 300
-_EDGE = 0.06
-"""Share of the axis at its end that has no tick."""
+_LABEL = 5
+"""Cells of a label of the time axis."""
+_APART = _LABEL + 3
+"""Cells from one label to the next, at least."""
 _TICKS = (
     timedelta(minutes=1),
     timedelta(minutes=2),
@@ -26,20 +28,25 @@ _TICKS = (
     timedelta(minutes=30),
     timedelta(hours=1),
     timedelta(hours=2),
+    timedelta(hours=3),
     timedelta(hours=6),
     timedelta(days=1),
 )
 
 
 class _Clock(AxisFormatter):
-    """Times of day in UTC at round minutes; the axis is in epoch seconds."""
+    """Times of day in UTC at round minutes; the axis is in epoch seconds and as wide as `cells` says."""
+
+    def __init__(self, cells: Callable[[], int]) -> None:
+        self._cells = cells
 
     def get_ticks(self, min_: float, max_: float, max_ticks: int = 8) -> list[float]:
-        """Round times between the ends, at most so many."""
-        seconds = next((t.total_seconds() for t in _TICKS if (max_ - min_) / t.total_seconds() <= max_ticks), 86_400.0)
+        """Round times between the ends, at most so many, and no more than have room for their whole label."""
+        cells, span = max(1, self._cells()), max_ - min_
+        most = max(1, min(max_ticks, cells // _APART))
+        seconds = next((t.total_seconds() for t in _TICKS if span / t.total_seconds() <= most), 86_400.0)
         first = -(-min_ // seconds) * seconds
-        # A label in the last cells would be cut.
-        last = max_ - _EDGE * (max_ - min_)
+        last = max_ - span * (_LABEL // 2 + 1) / cells
         return [first + seconds * number for number in range(int((last - first) // seconds) + 1)]
 
     def get_labels_for_ticks(self, ticks: Sequence[float]) -> list[str]:
@@ -103,7 +110,7 @@ class SignalChart(PlotWidget, can_focus=False, inherit_bindings=False):
         self.clear()
         parsed = condition(threshold)
         state = parsed is not None and is_state(parsed.operator, unit)
-        self.set_x_formatter(_Clock())
+        self.set_x_formatter(_Clock(lambda: self.size.width - _LEFT))
         self.set_y_formatter(_Amount(unit, state=state))
         values = [value for _, value in known]
         low, high = min(values), max(values)

@@ -108,6 +108,19 @@ PRICES = PriceBook(
 )
 
 
+def _document(name: str, kind: str, method: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "id": name,
+        "kind": kind,
+        "title": "Do something about it",
+        "on": ["shop-alert"],
+        "method": method,
+        "parameters": dict(parameters),
+        "basis": "house",
+        "rationale": "a test",
+    }
+
+
 def size(
     method: str,
     parameters: Mapping[str, Any],
@@ -117,18 +130,7 @@ def size(
     decided: Sequence[Recommendation] = (),
 ) -> Proposal:
     """Advice of a scaling method at AT."""
-    rule = ScalingRule.model_validate(
-        {
-            "id": "shop-size",
-            "kind": "scaling",
-            "title": "Size it",
-            "on": ["shop-alert"],
-            "method": method,
-            "parameters": dict(parameters),
-            "basis": "house",
-            "rationale": "a test",
-        }
-    )
+    rule = ScalingRule.model_validate(_document("shop-size", "scaling", method, parameters))
     return asked(rule, facts, samples, resources, decided)
 
 
@@ -141,18 +143,7 @@ def take_over(
     decided: Sequence[Recommendation] = (),
 ) -> Proposal:
     """Advice of a failover method at AT."""
-    rule = FailoverRule.model_validate(
-        {
-            "id": "shop-failover",
-            "kind": "failover",
-            "title": "Take over",
-            "on": ["shop-alert"],
-            "method": method,
-            "parameters": dict(parameters),
-            "basis": "house",
-            "rationale": "a test",
-        }
-    )
+    rule = FailoverRule.model_validate(_document("shop-failover", "failover", method, parameters))
     return asked(rule, facts, samples, resources, decided)
 
 

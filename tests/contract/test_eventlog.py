@@ -43,6 +43,7 @@ from controlplane.model.errors import ControlplaneError
 from controlplane.model.events import Draft
 from controlplane.model.payloads import AlertFired, AlertResolved, RecommendationProposed, SourceFailed, TickCompleted
 from controlplane.model.time import to_ms
+from tests.contract.tampering import raw, without_triggers
 from tests.drafts import HOSTILE, START, draft, facts, ingested, recommendation, tick
 from tests.servers_postgresql import PASSWORD, PostgresqlServer
 
@@ -52,23 +53,6 @@ DEADLINE = 60.0
 
 def fired(alert: str = "a1", key: str | None = None, *, at: datetime = START, **fields: Any) -> Draft:
     return draft(AlertFired(facts=facts(alert, **fields)), f"alert/{alert}", key, occurred_at=at)
-
-
-def raw(url: str, *statements: str) -> None:
-    """Run SQL beside the log, as somebody with access to the database could."""
-    engine = create_engine(url)
-    try:
-        with engine.begin() as connection:
-            for statement in statements:
-                connection.exec_driver_sql(statement)
-    finally:
-        engine.dispose()
-
-
-def without_triggers(url: str) -> tuple[str, ...]:
-    if url.startswith("sqlite"):
-        return tuple(f"DROP TRIGGER events_no_{what}" for what in ("update", "delete", "replace"))
-    return tuple(f"DROP TRIGGER events_{what} ON events" for what in ("append_only", "no_delete"))
 
 
 # append and read

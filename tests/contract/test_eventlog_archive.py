@@ -41,6 +41,7 @@ from controlplane.model.events import Draft
 from controlplane.model.payloads import AlertFired, AlertResolved, NotificationQueued
 from controlplane.settings import Retention, Settings
 from controlplane.telemetry.store import SampleStore
+from tests.contract.tampering import raw, without_triggers
 from tests.drafts import HOSTILE, START, delivery, draft, drafts, facts, tick
 from tests.servers_postgresql import PostgresqlServer
 
@@ -72,23 +73,6 @@ def fill(log: EventLog, first: int = 1, last: int = 10) -> None:
 def filled(log: EventLog) -> EventLog:
     fill(log)
     return log
-
-
-def raw(url: str, *statements: str) -> None:
-    """Run SQL beside the log, as somebody with access to the database could."""
-    engine = create_engine(url)
-    try:
-        with engine.begin() as connection:
-            for statement in statements:
-                connection.exec_driver_sql(statement)
-    finally:
-        engine.dispose()
-
-
-def without_triggers(url: str) -> tuple[str, ...]:
-    if url.startswith("sqlite"):
-        return tuple(f"DROP TRIGGER events_no_{what}" for what in ("update", "delete", "replace"))
-    return tuple(f"DROP TRIGGER events_{what} ON events" for what in ("append_only", "no_delete"))
 
 
 def rows_of(log: EventLog, table: Any = projection_rows) -> list[tuple[Any, ...]]:

@@ -5,11 +5,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine
 
 from controlplane.eventlog import log as log_module
 from controlplane.eventlog.log import EventLog
 from controlplane.eventlog.verify import Verification
+from tests.contract.tampering import raw, without_triggers
 from tests.drafts import START, draft, tick
 
 EVENTS = 12
@@ -25,16 +25,7 @@ def log(url: str) -> Iterator[EventLog]:
 
 
 def tamper(url: str, statement: str) -> None:
-    """Change the table beside the log, as somebody with access to the database could."""
-    if url.startswith("sqlite"):
-        triggers = [f"DROP TRIGGER events_no_{what}" for what in ("update", "delete", "replace")]
-    else:
-        triggers = [f"DROP TRIGGER events_{what} ON events" for what in ("append_only", "no_delete")]
-    engine = create_engine(url)
-    with engine.begin() as connection:
-        for each in (*triggers, statement):
-            connection.exec_driver_sql(each)
-    engine.dispose()
+    raw(url, *without_triggers(url), statement)
 
 
 @pytest.mark.parametrize(

@@ -47,10 +47,10 @@ def banner(app: ControlplaneApp) -> str:
 
 
 async def test_the_first_paint_waits_for_no_store() -> None:
-    go = threading.Event()
+    go, waited = threading.Event(), []
 
     def never() -> Any:
-        go.wait(30)
+        waited.append(go.wait(30))
         raise ControlplaneError("there is no event store at /srv/controlplane/events.db")
 
     began = time.thread_time()  # what a busy machine adds is not counted
@@ -59,6 +59,7 @@ async def test_the_first_paint_waits_for_no_store() -> None:
         assert "prod-eu" in screen_text(app)
         assert "Reading the event store" in painted(alerts(app))
         assert time.thread_time() - began < 1
+        assert waited == [], "the store is still being waited for"
         go.set()
         await ready(pilot)
         assert "DISCONNECTED" in bar(app)

@@ -1,6 +1,7 @@
 """Texts of lines and cells, the columns that a width has room for, and the filter."""
 
 from datetime import timedelta
+from decimal import Decimal
 from unicodedata import category
 
 import pytest
@@ -9,11 +10,12 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from controlplane.model.alerts import Acknowledgement, Alert, AlertState
+from controlplane.model.recommendations import Cost, Recommendation
 from tests.tui import sample
 from tests.tui.sample import NOW
 from tui.data import Row
 from tui.filter import Filter
-from tui.text import against, change_money, fit, safe, short_age, where
+from tui.text import advice_line, against, change, change_money, fit, monthly, safe, short_age, where
 from tui.widgets.alert_list import COLUMNS
 from tui.widgets.columns import GAP, layout
 
@@ -23,6 +25,53 @@ def row(**fields) -> Row:
     known = {name: getattr(facts, name) for name in type(facts).model_fields if name != "alert"}
     plain = {"id": facts.alert, "state": AlertState.FIRING, "fired_at": NOW, "episode": "e1"}
     return Row.of(Alert(**(known | plain | fields)))
+
+
+def advised(before: str, after: str, per_month: str | None, one_off: str | None) -> Recommendation:
+    money = {name: None if text is None else Decimal(text) for name, text in (("a", per_month), ("b", one_off))}
+    cost = Cost(per_month=money["a"], per_month_reserved=None, one_off=money["b"], known=False, lines=(), do_nothing="")
+    return sample.scale_out("a1", proposal={"from": before, "to": after, "cost": cost})
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ("6 consumers", "10 consumers", "6 → 10 consumers"),
+        ("1 consumer", "2 consumers", "1 consumer → 2 consumers"),
+        ("2 × r6g.xlarge", "4 × r6g.xlarge", "2 → 4 × r6g.xlarge"),
+        ("pg-1 (eu1-a)", "pg-3 (eu1-c)", "pg-1 (eu1-a) → pg-3 (eu1-c)"),
+        ("pg-1", "pg-3", "pg-1 → pg-3"),
+        ("", "", " → "),
+        ("\x1b[31m1 x", "2 x", "�[31m1 → 2 x"),
+    ],
+)
+def test_what_stays_the_same_is_named_once(before: str, after: str, told: str) -> None:
+    assert change(advised(before, after, "1", "0").proposal) == told
+
+
+@pytest.mark.parametrize(
+    ("per_month", "one_off", "column", "line"),
+    [
+        ("496.40", "0", "+$496/mo", "+$496.40/mo"),
+        ("-35536", "0", "−$35,536/mo", "−$35,536/mo"),
+        ("0", "0", "$0/mo", "$0/mo"),
+        ("0", "125000", "$125,000 once", "$0/mo, one-off $125,000"),
+        ("12", "125000", "+$12/mo", "+$12/mo, one-off $125,000"),
+        (None, "1250", "unknown", "cost unknown, one-off $1,250"),
+        (None, "0", "unknown", "cost unknown"),
+        ("12", None, "+$12/mo", "+$12/mo, one-off unknown"),
+    ],
+)
+def test_a_price_has_its_one_off_part_and_is_never_cut(
+    per_month: str | None, one_off: str | None, column: str, line: str
+) -> None:
+    found = advised("6 consumers", "10 consumers", per_month, one_off)
+    assert monthly(found.proposal.cost) == column
+    assert advice_line(found) == f"SCALE OUT consumer group billing · 6 → 10 consumers · {line}"
+    for width in (40, 59, 200):
+        told = advice_line(found, width)
+        assert told.endswith(f" · {line}")
+        assert cell_len(told) <= max(width, cell_len(f" · {line}"))
 
 
 @given(st.text(max_size=60), st.integers(0, 40), st.booleans())
@@ -118,7 +167,7 @@ def test_columns_never_overflow(width: int, wanted: dict[str, int]) -> None:
     ("width", "names"),
     [
         (200, [column.name for column in COLUMNS]),
-        (95, ["severity", "state", "age", "component", "where", "alert", "value", "cost"]),
+        (95, ["severity", "state", "age", "where", "alert", "value", "cost", "owner"]),
         (78, ["severity", "state", "age", "where", "alert", "value"]),
         (58, ["severity", "state", "age", "alert", "value"]),
         (30, ["severity", "alert"]),

@@ -116,7 +116,7 @@ def is_state(operator: str, unit: str) -> bool:
 
 
 def human(value: float | None, unit: str) -> str:
-    """A value with its unit for people: `91.2 %`, `412,000 messages/s`, `1.4 TB/s`; `–` for what is no number at all."""
+    """A value with its unit for people: `91.2 %`, `412,000 messages/s`, `1.4 TB/s`; `–` for what is no number."""
     if value is None:
         return "no data" if unit else "–"
     if not math.isfinite(value):

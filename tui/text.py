@@ -115,14 +115,17 @@ def change(proposal: "Proposal") -> str:
 def advice_line(recommendation: "Recommendation", width: int | None = None) -> str:
     """A recommendation in a line: `SCALE OUT consumer group billing · 4 → 7 brokers · +$9,702/mo`.
 
-    In `width` cells what is changed is cut, its price never.
+    In `width` cells what is changed is cut, the price is whole; an unknown one is left out before.
     """
     proposal, cost = recommendation.proposal, recommendation.proposal.cost
+    what = f"{kind(recommendation)} {safe(proposal.target, 60)} · {change(proposal)}"
     priced = " · cost unknown" if cost.per_month is None else f" · {change_money(cost)}/mo"
     if cost.one_off != 0:
         priced += f", one-off {human_money(cost.one_off, cost.currency)}"
-    what = f"{kind(recommendation)} {safe(proposal.target, 60)} · {change(proposal)}"
-    return (what if width is None else fit(what, width - cell_len(priced)).rstrip()) + priced
+    if width is None or cell_len(what + priced) <= width:
+        return what + priced
+    short = "" if cost.per_month is None else f" · {monthly(cost)}"
+    return fit(what, width - cell_len(short)).rstrip() + short
 
 
 def kind(recommendation: "Recommendation") -> str:

@@ -68,10 +68,23 @@ def test_a_price_has_its_one_off_part_and_is_never_cut(
     found = advised("6 consumers", "10 consumers", per_month, one_off)
     assert monthly(found.proposal.cost) == column
     assert advice_line(found) == f"SCALE OUT consumer group billing · 6 → 10 consumers · {line}"
-    for width in (40, 59, 200):
-        told = advice_line(found, width)
-        assert told.endswith(f" · {line}")
-        assert cell_len(told) <= max(width, cell_len(f" · {line}"))
+    assert advice_line(found, 200) == advice_line(found)
+
+
+@pytest.mark.parametrize(
+    ("width", "per_month", "one_off", "line"),
+    [
+        (65, "496.40", "0", "SCALE OUT consumer group billing · 6 → 10 consumers · +$496.40/mo"),
+        (64, "496.40", "0", "SCALE OUT consumer group billing · 6 → 10 consumers · +$496/mo"),
+        (59, "496.40", "0", "SCALE OUT consumer group billing · 6 → 10 consu… · +$496/mo"),
+        (59, "0", "125000", "SCALE OUT consumer group billing · 6 → 10… · $125,000 once"),
+        (59, None, "1250", "SCALE OUT consumer group billing · 6 → 10 consumers"),
+        (40, None, "1250", "SCALE OUT consumer group billing · 6 →…"),
+        (5, "496.40", "0", " · +$496/mo"),
+    ],
+)
+def test_a_line_without_room_keeps_the_price_whole(width: int, per_month: str, one_off: str, line: str) -> None:
+    assert advice_line(advised("6 consumers", "10 consumers", per_month, one_off), width) == line
 
 
 @given(st.text(max_size=60), st.integers(0, 40), st.booleans())

@@ -222,7 +222,7 @@ class ListScreen(SnapshotScreen):
             case "first":
                 table.move_to(0)
             case "last":
-                table.move_to_end()
+                table.move_to(len(table.rows) - 1)
             case "page_down":
                 table.move(table.page)
             case "page_up":

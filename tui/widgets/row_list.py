@@ -81,6 +81,7 @@ class RowList(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         self._marks: dict[str, None] = {}
         self._wanted: dict[str, int] = {}
         self._columns: list[tuple[Column[R], int]] = []
+        self._fitted = 0
         self._drawn: dict[int, object] = {}
         self._drawer: Drawer[R] = Drawer()
         self._sorted: dict[str, list[R]] = {}
@@ -229,10 +230,6 @@ class RowList(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         self._refresh_changed()
         self.post_message(self.Moved(self))
 
-    def move_to_end(self) -> None:
-        """Put the cursor on the last row."""
-        self.move_to(len(self._rows) - 1)
-
     @property
     def width(self) -> int:
         """The cells of a line, without the scrollbar."""
@@ -268,7 +265,8 @@ class RowList(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         self.refresh()
 
     def _resize_columns(self) -> None:
-        columns = layout(self.table.columns, max(1, self.width - _MARK), self._wanted)
+        self._fitted = self.width
+        columns = layout(self.table.columns, max(1, self._fitted - _MARK), self._wanted)
         if columns != self._columns:
             self._columns = columns
             self._drawn.clear()
@@ -296,6 +294,8 @@ class RowList(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
     def render_lines(self, crop: Region) -> list[Strip]:
         """Lines of the widget; every ancestor is asked for its colours once a picture rather than once a line."""
         self._look = self.rich_style, self.width
+        if self._fitted != self.width:  # a scrollbar came or went, and no event says so
+            self._resize_columns()
         lines = super().render_lines(crop)
         self._look = None
         return lines

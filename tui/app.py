@@ -46,7 +46,7 @@ _JOIN = 0.3
 _PHASE = 0.6
 """When in the second between two looks at the clock the store is polled, so that one picture tells of both."""
 _RECENT = 0.5
-_GARBAGE = 20_000
+_GARBAGE = 50_000
 """New objects before the collector looks at them: at Python's own 700 it takes an eighth of the processor time."""
 
 
@@ -142,9 +142,10 @@ class ControlplaneApp(TimeKeys, App[None], inherit_bindings=False):
         self.theme_changed_signal.subscribe(self, self._recoloured)
         self._began = time.monotonic()
         self.set_interval(1, self._second)
-        self.call_after_refresh(self._start_polling)  # what a first poll loads would hold up the first picture
+        self.call_after_refresh(self._start_polling)  # what it loads would hold up the first picture
 
     def _start_polling(self) -> None:
+        gc.enable()  # it may have been put off: what is made until here is no garbage
         # A daemon of its own: a poll that hangs on its store must not hold up quitting.
         self._poller = threading.Thread(target=self._poll, name="poll", daemon=True)
         self._poller.start()
@@ -336,8 +337,6 @@ def run(
         closed=closed,
         check=check,
     )
-    gc.collect()
-    gc.freeze()  # what is loaded by now stays; passing over it again and again would be felt while typing
     gc.set_threshold(_GARBAGE)  # a poll makes thousands of objects and hardly a cycle
     app.run()
     if app.unusable is not None:

@@ -22,6 +22,7 @@ from tui.commands import Actions, Command, Kind, Target
 from tui.data import Log, Snapshot, SnapshotReader, utc_now
 from tui.data.rulebook import Rulebook, Rules
 from tui.data.seek import Seek
+from tui.garbage import opening
 from tui.keys import bound, checked
 from tui.screens.acknowledgements import AcknowledgementsScreen
 from tui.screens.alerts import AlertsScreen
@@ -145,7 +146,7 @@ class ControlplaneApp(TimeKeys, App[None], inherit_bindings=False):
         self.call_after_refresh(self._start_polling)  # what it loads would hold up the first picture
 
     def _start_polling(self) -> None:
-        gc.enable()  # it may have been put off: what is made until here is no garbage
+        gc.enable()  # see tui.garbage
         # A daemon of its own: a poll that hangs on its store must not hold up quitting.
         self._poller = threading.Thread(target=self._poll, name="poll", daemon=True)
         self._poller.start()
@@ -323,7 +324,7 @@ def run(
     """
     began = utc_now()
     app = ControlplaneApp(
-        SnapshotReader(log),
+        SnapshotReader(opening(log)),
         actions,
         environment=environment,
         read_only=read_only,

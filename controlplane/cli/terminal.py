@@ -114,7 +114,7 @@ def _open(
     closed: str = "",
 ) -> None:
     """`log` and `settings` are called once something is painted, `look` is what that shows."""
-    from tui.app import run
+    from tui.garbage import put_off
 
     def operator() -> "Operator":
         from controlplane.operator import Operator
@@ -127,20 +127,23 @@ def _open(
 
         return rule_facts(bootstrap.load_rule_set(settings()).rules.rules)
 
-    run(
-        log,
-        operator,
-        environment=look.environment,
-        read_only=read_only,
-        actor=actor(),
-        as_of=as_of,
-        rules=rules,
-        palette=look.theme,
-        keys=look.keys,
-        start=start,
-        closed=closed,
-        check=settings,
-    )
+    with put_off():
+        from tui.app import run
+
+        run(
+            log,
+            operator,
+            environment=look.environment,
+            read_only=read_only,
+            actor=actor(),
+            as_of=as_of,
+            rules=rules,
+            palette=look.theme,
+            keys=look.keys,
+            start=start,
+            closed=closed,
+            check=settings,
+        )
 
 
 def _look(settings: "Settings") -> Glance:
@@ -251,17 +254,19 @@ def _evening() -> "Iterator[tuple[EventLog, Any, Seek]]":
         with bootstrap.open_log(settings) as log:
             yield log, settings, _interesting(log)
         return
-    before = signal.signal(signal.SIGTERM, _ended)
+    # A hang-up is the end of the window that it was opened in.
+    before = {name: signal.signal(name, _ended) for name in (signal.SIGTERM, signal.SIGHUP)}
     try:
-        with TemporaryDirectory(prefix="controlplane-demo-") as name:
-            settings = evening.settings(Path(name), shipped_platforms())
+        with TemporaryDirectory(prefix="controlplane-demo-") as folder:
+            settings = evening.settings(Path(folder), shipped_platforms())
             plane = bootstrap.control_plane(settings)
             with plane.log as log:
                 with replaying() as told:
                     evening.replay(plane, told)
                 yield log, settings, _interesting(log)
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for name, handler in before.items():
+            signal.signal(name, handler)
 
 
 def _ended(*_: object) -> None:

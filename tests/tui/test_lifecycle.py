@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from textual.widgets._footer import FooterKey
 
 from controlplane.eventlog.log import EventLog
 from controlplane.model.alerts import Alert, AlertState
@@ -316,6 +317,19 @@ async def test_an_unchanged_second_costs_next_to_nothing() -> None:
             app.deliver(fresh=False)
             taken.append(time.thread_time() - began)
         assert statistics.median(taken) < 0.02, taken
+
+
+async def test_keys_of_the_footer_are_made_anew_only_where_they_differ(log: EventLog) -> None:
+    app = terminal(log)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        before = set(app.screen.query(FooterKey))
+        app.screen.refresh_bindings()
+        await pilot.pause()
+        assert set(app.screen.query(FooterKey)) == before != set()
+        app.read_only = True
+        app.screen.refresh_bindings()
+        await until(lambda: (now := set(app.screen.query(FooterKey))) and now.isdisjoint(before), "other keys")
 
 
 def test_a_real_terminal_through_resizes_and_updates(url: str, log: EventLog) -> None:

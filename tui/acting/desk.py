@@ -6,11 +6,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from controlplane.model.errors import ControlplaneError
-from tui.acting.inverse import inverse
 from tui.commands import DONE, OF_ALERTS, Actions, Command, Kind, Target, refusal, silencing, superseded
 from tui.data import Row
-from tui.questions import question, undoing
-from tui.screens.confirm import ConfirmDialog
 from tui.text import safe
 from tui.trust import Mode
 
@@ -71,6 +68,9 @@ class Desk:
             if note is not None:
                 self.submit([command.noted(note) for command in commands])
 
+        from tui.questions import question
+        from tui.screens.confirm import ConfirmDialog
+
         self._app.push_screen(ConfirmDialog(question(kind, *able, refused=refused)), answered)
 
     def ask_silence(self, kind: Kind, rows: Sequence[Row]) -> None:
@@ -114,6 +114,10 @@ class Desk:
         if not self._last:
             self._refuse("Nothing was done from this terminal that could be taken back.")
             return
+        from tui.acting.inverse import inverse
+        from tui.questions import undoing
+        from tui.screens.confirm import ConfirmDialog
+
         undone = [inverse(command, self._app.snapshot, self._app.actor, self._clock()) for command in self._last]
         able = [command for command in undone if isinstance(command, Command)]
         reasons = [reason for reason in undone if isinstance(reason, str)]

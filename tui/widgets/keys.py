@@ -36,6 +36,12 @@ class KeysFooter(Footer):
         self._fitted = self.app.size.width
         yield from fitting(self._ordered(compose(self, super().compose())), self._fitted)
 
+    async def recompose(self) -> None:
+        """Only where it says something else: each key is a widget that is mounted and styled anew."""
+        wanted = [_said(key) for key in compose(self) if isinstance(key, FooterKey)]
+        if wanted != [_said(key) for key in self.query_children(FooterKey)]:
+            await super().recompose()
+
     def on_resize(self, event: events.Resize) -> None:
         """Choose the keys again for another width."""
         if event.size.width != self._fitted:
@@ -68,6 +74,11 @@ def fitting(keys: Iterable[FooterKey], width: int) -> list[FooterKey]:
         first = place - 1 if place and kept[place - 1].action in _PAIRED else place
         del kept[first : place + 1]
     return kept
+
+
+def _said(key: FooterKey) -> tuple[object, ...]:
+    """What a key says and does."""
+    return key.key, key.key_display, key.description, key.action, key.has_class("-disabled"), key.tooltip
 
 
 def _cells(key: FooterKey) -> int:

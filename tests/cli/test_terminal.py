@@ -1,6 +1,7 @@
 """`controlplane tui`: where it opens, on which log, and what makes no sense."""
 
 import contextlib
+import signal
 import sqlite3
 import sys
 from collections.abc import Callable, Sequence
@@ -138,6 +139,29 @@ def test_the_demo_keeps_nothing(home: Path, run: Run, opened: list[Opened], monk
     assert one["start"].position > 0
     assert not home.exists()
     assert not Path(one["file"]).exists()
+
+
+@pytest.mark.parametrize("name", [signal.SIGTERM, signal.SIGHUP])
+def test_the_demo_keeps_nothing_when_it_is_ended(
+    home: Path, run: Run, opened: list[Opened], monkeypatch: pytest.MonkeyPatch, name: signal.Signals
+) -> None:
+    del home
+    folders = []
+
+    def replay(plane: ControlPlane, _told: object) -> None:
+        folders.append(Path(plane.log._database.name).parent)
+        signal.raise_signal(name)
+
+    monkeypatch.setattr(demo, "replay", replay)
+    before = signal.signal(name, signal.SIG_IGN)
+    try:
+        assert run("tui", "--demo").code == 130
+        assert signal.getsignal(name) is signal.SIG_IGN
+    finally:
+        signal.signal(name, before)
+    (folder,) = folders
+    assert not folder.exists()
+    assert opened == []
 
 
 def test_the_demo_can_be_looked_at_without_acting(

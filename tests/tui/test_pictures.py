@@ -8,9 +8,16 @@ import pytest
 from controlplane.eventlog.log import EventLog
 from controlplane.eventlog.projections import ALERTS, RECOMMENDATIONS
 from controlplane.model.matchers import Matcher
-from controlplane.model.payloads import AdviceFailed, NotificationDelivered, RuleSetActivated, SilenceCreated
+from controlplane.model.payloads import (
+    AdviceFailed,
+    NotificationDelivered,
+    NotificationQueued,
+    RuleSetActivated,
+    SilenceCreated,
+)
 from controlplane.model.silences import Silence
 from controlplane.operator import Operator
+from tests import drafts
 from tests.tui import sample
 from tests.tui.driving import Clock, ready, terminal, until
 from tests.tui.past import ends, short_past
@@ -73,8 +80,10 @@ def busy(log: EventLog) -> EventLog:
     )
     error = "spark.executors of nightly-load has no sample in the 5 minutes before 19:04:00 UTC"
     active = RuleSetActivated(digest="d1" * 32, rules=339, platforms=("catalyst", "prism"))
+    page = NotificationQueued(delivery=drafts.delivery("d1", "Kafka consumer group is behind"))
     sent = NotificationDelivered(delivery="d1", channel="slack", attempts=1, seconds=0.4)
     events = [
+        (page, "delivery:d1"),
         (active, "rules"),
         (AdviceFailed(rule="datalyptica-spark-size", alert=gone.id, error=error), f"alert:{gone.id}"),
         (SilenceCreated(silence=silence), "silence:s1"),

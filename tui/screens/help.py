@@ -75,7 +75,7 @@ class HelpScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="help") as box:
             box.border_title = Text("Keys")
-            box.border_subtitle = Text("Esc closes")
+            box.border_subtitle = Text("j k scroll · Esc closes")
             yield Static(self._table())
 
     def _table(self) -> Group:

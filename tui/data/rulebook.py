@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from controlplane.model.errors import ControlplaneError
 from controlplane.model.labels import printable
-from controlplane.runbooks import FOLDERS, runbook
 
 if TYPE_CHECKING:
     from controlplane.model.rules import Placed
@@ -54,9 +53,10 @@ def rule_facts(placed: "Iterable[Placed]") -> Rules:
 class Rulebook:
     """Loads the rules when they are first asked for; `load` may take a second, so ask in a thread."""
 
-    def __init__(self, load: Callable[[], Rules] | None = None, folders: Iterable[Path] = FOLDERS) -> None:
+    def __init__(self, load: Callable[[], Rules] | None = None, folders: Iterable[Path] | None = None) -> None:
+        """`folders` are where runbooks are, in place of the usual ones."""
         self._load = load
-        self._folders = tuple(folders)
+        self._folders = None if folders is None else tuple(folders)
         self._rules: Rules | None = None
         self.error = ""
         """Why the rules can't be read; empty where they can."""
@@ -72,4 +72,6 @@ class Rulebook:
 
     def runbook(self, name: str | None) -> str:
         """The text of a runbook in Markdown; empty where there is none by that name."""
-        return runbook(name, self._folders)
+        from controlplane.runbooks import FOLDERS, runbook  # they ask where they are installed: not at the start
+
+        return runbook(name, FOLDERS if self._folders is None else self._folders)

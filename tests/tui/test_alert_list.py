@@ -8,6 +8,7 @@ from controlplane.eventlog.log import EventLog
 from tests.tui import sample
 from tests.tui.driving import Clock, alerts, painted, ready, renew, terminal
 from tests.tui.sample import NOW
+from tui.widgets.columns import GAP
 
 MINUTE = timedelta(minutes=1)
 
@@ -224,3 +225,19 @@ async def test_no_size_scrolls_sideways(log: EventLog, size: tuple[int, int]) ->
                 assert not scrolls, widget
         assert all(len(line) <= size[0] for line in painted(alerts(app)).split("\n"))
         assert alerts(app).virtual_size.width <= max(1, alerts(app).size.width)
+
+
+@pytest.mark.parametrize("size", [(160, 50), (80, 24), (60, 15)])
+async def test_columns_fit_beside_a_scrollbar_and_without_one(many: EventLog, size: tuple[int, int]) -> None:
+    app = terminal(many)
+    async with app.run_test(size=size) as pilot:
+        await ready(pilot)
+        table = alerts(app)
+        seen = []
+        for keys in ([], ["slash", *"host:0007"], ["escape"]):
+            await pilot.press(*keys)
+            await pilot.pause()
+            painted(table)
+            assert 2 + sum(width + GAP for _, width in table._columns) - GAP == table.width
+            seen.append(table.show_vertical_scrollbar)
+        assert seen == [True, False, True]

@@ -1,6 +1,6 @@
-"""A process that writes, compacts and maintains a sample store until it is killed. Says on stdout what is committed."""
+"""A process that writes, compacts and maintains a sample store until it is killed, and tells what is committed."""
 
-import sys
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,12 +15,7 @@ TICK = STEPS * STEP
 RETENTION = Retention(full=timedelta(days=2))
 
 
-def tell(word: str) -> None:
-    sys.stdout.write(f"{word}\n")
-    sys.stdout.flush()
-
-
-def main(path: Path, first: int, series: int, rounds: int) -> None:
+def main(path: Path, first: int, series: int, rounds: int, tell: Callable[[str], None]) -> None:
     """Write tick after tick from number `first`; every third one is followed by a compaction or maintenance."""
     store = SampleStore(path, wal_limit=200_000)
     tell("ready")
@@ -31,7 +26,3 @@ def main(path: Path, first: int, series: int, rounds: int) -> None:
             maintenance.compact(store.file)
         elif number % 6 == 5:
             store.maintain(from_ms(START + number * TICK), RETENTION)
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))

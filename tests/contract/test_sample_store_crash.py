@@ -15,24 +15,20 @@ import pytest
 from controlplane.frames import digest
 from controlplane.telemetry import duckfile, maintenance
 from controlplane.telemetry.store import SampleStore
+from tests.contract import sample_writer
+from tests.contract.forked import Forked
 from tests.contract.sample_writer import STEPS, TICK
 from tests.telemetry_frames import START, STEP, tick, value_at
 
 KILLS, MOST_KILLS = 44, 400
 SERIES = 400
-WRITER = [sys.executable, "-m", "tests.contract.sample_writer"]
 ROOT = Path(__file__).parents[2]
 
 Aside = list[tuple[Path, str]]
 
 
-def start_writer(path: Path, first: int, rounds: int = 1_000) -> "subprocess.Popen[str]":
-    process = subprocess.Popen(
-        [*WRITER, str(path), str(first), str(SERIES), str(rounds)], stdout=subprocess.PIPE, text=True, cwd=ROOT
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    return process
+def start_writer(path: Path, first: int, rounds: int = 1_000) -> Forked:
+    return Forked(sample_writer.main, path, first, SERIES, rounds)
 
 
 def opened(path: Path, aside: Aside) -> SampleStore:
@@ -66,9 +62,8 @@ def test_kill_at_any_moment_leaves_whole_batches(tmp_path: Path) -> None:
         killed += 1
         writer = start_writer(path, done)
         time.sleep(chance.uniform(0.0, 0.35))
-        writer.kill()
-        printed = writer.communicate()[0].split()
-        acknowledged = int(printed[-1]) + 1 if printed else done
+        told = writer.kill()
+        acknowledged = int(told[-1]) + 1 if told else done
         leftovers |= {file.name.removeprefix(path.name) for file in tmp_path.iterdir()}
         store = opened(path, aside)
         stored = (store.read(START, 2**60).samples["ts"].max() or START) - START
@@ -265,13 +260,13 @@ def test_queries_and_reads_wait_for_a_writing_process(tmp_path: Path) -> None:
     rounds = 40
     writer = start_writer(path, 1, rounds)
     seen = []
-    while writer.poll() is None:
+    while not writer.ended(0):
         rows = int(store.query("SELECT count(*) AS n FROM samples")["n"][0])
         assert rows % (SERIES * STEPS) == 0
         seen.append(rows)
         assert store.read(START, 2**60).samples.height >= rows
-    assert writer.communicate()[0].split()[-1] == str(rounds)
-    assert writer.returncode == 0
+    assert writer.rest()[-1] == str(rounds)
+    assert writer.process.exitcode == 0
     assert seen == sorted(seen)
     assert len(set(seen)) > 2, "they never met"
     assert_whole(store, rounds + 1)

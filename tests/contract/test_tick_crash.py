@@ -1,39 +1,21 @@
 """kill -9 at any moment of a tick: the stores open and verify, nothing is lost and nothing is there twice."""
 
-import multiprocessing
 import random
 import time
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from controlplane import bootstrap, demo
 from controlplane.eventlog.projections import PROJECTIONS
 from tests.contract import ticker
+from tests.contract.forked import Forked
 
 KILLS = 100
 LONGEST_SECONDS = 0.6
-# Each ticker is a process of its own, forked from one that has imported everything and run nothing.
-_SERVED = multiprocessing.get_context("forkserver")
-_SERVED.set_forkserver_preload(["tests.contract.ticker"])
 
 
-def _start(home: Path) -> tuple[BaseProcess, Connection]:
+def _start(home: Path) -> Forked:
     home.mkdir(exist_ok=True)
-    told, tell = _SERVED.Pipe(duplex=False)
-    process = _SERVED.Process(target=ticker.main, args=(home, tell))
-    process.start()
-    tell.close()
-    return process, told
-
-
-def _told(told: Connection, seconds: float) -> str | None:
-    """What the ticker says next; None where it ended without a word."""
-    assert told.poll(seconds), f"nothing within {seconds} s"
-    try:
-        return str(told.recv())
-    except EOFError:
-        return None
+    return Forked(ticker.main, home)
 
 
 def _outcome(home: Path) -> tuple[list[tuple[int, str, str]], dict[str, object]]:
@@ -66,23 +48,17 @@ def test_killed_ticks_end_where_undisturbed_ones_do(tmp_path: Path) -> None:
         rounds += 1
         homes.append(home)
         while killed < KILLS:
-            process, told = _start(home)
-            assert _told(told, 60) == "ready", f"it doesn't start after a kill (seed {seed})"
+            ticking = _start(home)
             # A tick takes a fraction of this; the moment is spread over all of its parts.
-            process.join(chance.uniform(0, LONGEST_SECONDS))
-            ended = process.exitcode is not None
-            if not ended:
-                process.kill()
-                process.join()
-                killed += 1
-            told.close()
-            if ended:
+            if ticking.ended(chance.uniform(0, LONGEST_SECONDS)):
                 break
+            ticking.kill()
+            killed += 1
     started = time.monotonic()
-    for process, told in (undisturbed, _start(homes[-1])):
-        said = [_told(told, 120), _told(told, 120)]
-        assert said == ["ready", "done"], f"seed {seed}, after {time.monotonic() - started:.0f} s"
-        process.join()
+    for ticking in (undisturbed, _start(homes[-1])):
+        said = ticking.told(120)
+        assert said == "done", f"seed {seed}, after {time.monotonic() - started:.0f} s"
+        ticking.rest()
     expected = _outcome(whole)
     for home in homes:
         assert _outcome(home) == expected, f"seed {seed}"

@@ -1,7 +1,7 @@
 """A process that ticks through the recorded evening from where the log stands; made to be killed."""
 
+from collections.abc import Callable
 from datetime import timedelta
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 from controlplane import bootstrap, demo
@@ -13,16 +13,16 @@ CADENCE = timedelta(minutes=2)
 END = demo.START + timedelta(hours=1)
 
 
-def main(home: Path, tell: Connection) -> None:
+def main(home: Path, tell: Callable[[str], None]) -> None:
     """Tick through the first hour of the evening; tells `ready` when everything is loaded, `done` at the end."""
     # The first tick, too, is decided at once, so that a kill never changes how the evening is cut.
     settings = demo.settings(home, PLATFORMS, lookback=CADENCE)
     plane = bootstrap.control_plane(settings)
     last = plane.log.row(TICK, "tick")
     now = demo.START if last is None else last.now
-    tell.send("ready")
+    tell("ready")
     while now < END:
         now += CADENCE
         tick(plane, now)
     plane.log.close()
-    tell.send("done")
+    tell("done")

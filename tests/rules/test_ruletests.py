@@ -11,7 +11,7 @@ from controlplane.documents import parse_document
 from controlplane.model.errors import InvalidInput
 from controlplane.rules.files import RuleText
 from controlplane.rules.load import load_rules
-from controlplane.ruletests import Outcome, run_tests, spread
+from controlplane.ruletests import Outcome, play, run_tests, spread
 
 RULES = """
 platform: shop
@@ -119,6 +119,21 @@ def test_what_the_page_on_rules_says_about_values_and_states() -> None:
     assert len(outcomes) == 14
     first = outcomes[0]
     assert (first.file, first.line, first.rule, first.case) == ("kafka.test.yaml", 5, "shop-lag", "firing")
+
+
+@pytest.mark.parametrize("most", [1, 12, 10**9])
+def test_what_becomes_of_a_case_does_not_depend_on_those_beside_it(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    wrong = GOOD.replace('"pending*2 firing*10 inactive"', '"pending firing*11 inactive"').replace(
+        "8 4 x _ 8", "8 4 x _ 4"
+    )
+    monkeypatch.setattr(play, "_AT_ONCE", most)
+    outcomes = run(wrong)
+    failed = {(outcome.rule, outcome.case): outcome.failure for outcome in outcomes if outcome.failure}
+    assert failed == {
+        ("shop-lag", "not answered"): ("step 2 is pending, expected firing; all: pending*2 firing*10 inactive"),
+        ("shop-settings", "firing"): "step 5 is firing, expected inactive; all: inactive firing*2 inactive firing",
+    }
+    assert [(outcome.rule, outcome.case) for outcome in outcomes] == [(one.rule, one.case) for one in run(GOOD)]
 
 
 @pytest.mark.parametrize(

@@ -55,10 +55,15 @@ def derive(
     inputs = {name for _, signal in signals for name in signal.inputs}
     now, coverage = _sorted(window, inputs), window.coverage.filter(pl.col("signal").is_in(list(inputs)))
     answered = []
+    asked: dict[tuple[str, tuple[str, ...]], tuple[pl.DataFrame, pl.DataFrame]] = {}
     for platform, signal in signals:
-        wanted = pl.col("signal").is_in(list(signal.inputs)) & pl.col("platform").is_in([platform, ""])
-        mine = coverage.filter(wanted)
-        steps = _answered(mine, past, platform, signal.inputs, step_ms)
+        # Many are derived from the same few.
+        key = (platform, signal.inputs)
+        if key not in asked:
+            wanted = pl.col("signal").is_in(list(signal.inputs)) & pl.col("platform").is_in([platform, ""])
+            mine = coverage.filter(wanted)
+            asked[key] = mine, _answered(mine, past, platform, signal.inputs, step_ms)
+        mine, steps = asked[key]
         if len(steps):
             answered.append((platform, signal, mine, steps))
     before = {span: _sorted(found, inputs) for span, found in _stored(answered, window, past, step_ms).items()}
@@ -68,11 +73,10 @@ def derive(
         of_use = not isinstance(signal.derive, Absent)
         rows = {}
         for name in signal.inputs:
-            # Many are derived from the same few.
-            key = (platform, name, signal.spans, of_use)
-            if key not in known:
-                known[key] = _rows([*(before[span] for span in signal.spans), now], platform, name, of_use=of_use)
-            rows[name] = known[key]
+            of = (platform, name, signal.spans, of_use)
+            if of not in known:
+                known[of] = _rows([*(before[span] for span in signal.spans), now], platform, name, of_use=of_use)
+            rows[name] = known[of]
         values = derived_values(signal, rows, mine, steps, inventory, platform, step_ms)
         parts.append(_samples(platform, signal.name, values, steps))
     return _together(parts)
@@ -142,19 +146,19 @@ def _rows(
 
 
 def _samples(platform: str, signal: str, values: pl.DataFrame, steps: pl.DataFrame) -> Samples:
-    series = values.select("source", "labels").unique().sort("source", "labels").with_row_index("sid")
-    series = series.with_columns(pl.lit(platform).alias("platform"), pl.lit(signal).alias("signal"))
-    samples = values.join(series.select("sid", *SERIES), on=SERIES).select(SAMPLES.names())
     coverage = steps.select(
         "source",
         pl.lit(platform).alias("platform"),
         pl.lit(signal).alias("signal"),
         pl.col("ts").alias("first"),
         pl.col("ts").alias("last"),
-    )
-    return Samples(
-        series.select(frames.SERIES.names()).cast(frames.SERIES), samples.cast(SAMPLES), coverage.cast(COVERAGE)
-    )
+    ).cast(COVERAGE)
+    if values.is_empty():
+        return Samples(frames.SERIES.to_frame(), SAMPLES.to_frame(), coverage)
+    series = values.select("source", "labels").unique().sort("source", "labels").with_row_index("sid")
+    series = series.with_columns(pl.lit(platform).alias("platform"), pl.lit(signal).alias("signal"))
+    samples = values.join(series.select("sid", *SERIES), on=SERIES).select(SAMPLES.names())
+    return Samples(series.select(frames.SERIES.names()).cast(frames.SERIES), samples.cast(SAMPLES), coverage)
 
 
 def _together(parts: Sequence[Samples]) -> Samples:

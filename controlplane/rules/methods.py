@@ -44,6 +44,8 @@ def derived_values(
 
     A step at which it can't be told has no row.
     """
+    if not isinstance(signal.derive, Absent) and all(found.is_empty() for found in rows.values()):
+        return ROWS.to_frame()  # packs ask for much that a source hasn't
     match signal.derive:
         case Utilization() as method:
             return _utilization(method, rows, steps, inventory, platform)

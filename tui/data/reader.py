@@ -152,8 +152,8 @@ class SnapshotReader:
             keys = {key for event in events if event.type in projection.types for key in projection.keys(event)}
             if not keys:
                 continue
-            before, rows = self._tables[projection.name], log.some(projection, keys)
-            self._tables[projection.name] = table = before | rows
+            rows = log.some(projection, keys)
+            self._tables[projection.name] = table = self._tables[projection.name] | rows
             for gone in keys - rows.keys():
                 table.pop(gone, None)
             match projection.name:
@@ -163,7 +163,7 @@ class SnapshotReader:
                 case "unadvised":
                     changed |= keys
                 case "recommendations":
-                    changed |= {one[key].alert for one in (before, rows) for key in keys & one.keys()}
+                    changed |= {recommendation.alert for recommendation in rows.values()}
         if any(event.type == _TICK for event in events):
             self._readings = log.latest_readings()
         self._changed = changed

@@ -123,9 +123,10 @@ class ListScreen(SnapshotScreen):
         return frozenset(subjects)
 
     def show(self, snapshot: Snapshot, now: datetime) -> None:
-        """Renew the list; the panes follow when it says that its cursor has been looked after."""
-        self.deliver_rows(snapshot, now)
-        self._title(snapshot)
+        """Renew the list and at once the panes, so that one picture has both."""
+        with self.table.prevent(RowList.Moved):
+            self.deliver_rows(snapshot, now)
+        self.on_row_list_moved()
 
     def tell_time(self, snapshot: Snapshot, now: datetime) -> None:
         """Let the ages count."""

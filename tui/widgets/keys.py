@@ -38,6 +38,8 @@ class KeysFooter(Footer):
 
     async def recompose(self) -> None:
         """Only where it says something else: each key is a widget that is mounted and styled anew."""
+        if not self.is_attached:  # its screen has been left meanwhile
+            return
         if not self.is_attached:  # its screen has gone meanwhile
             return
         wanted = [_said(key) for key in compose(self) if isinstance(key, FooterKey)]

@@ -68,6 +68,12 @@ async def renew(pilot: Pilot[None]) -> None:
     await pilot.pause()
 
 
+def still(pilot: Pilot[None]) -> None:
+    """Have no cursor blink, so that a picture doesn't depend on when it is taken."""
+    for line in pilot.app.screen.query("Input, TextArea"):
+        line.cursor_blink = False
+
+
 def alerts(app: ControlplaneApp) -> AlertList:
     """The list of the first screen."""
     return app.screen_stack[0].query_one(AlertList)

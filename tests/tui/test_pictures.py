@@ -19,7 +19,7 @@ from controlplane.model.silences import Silence
 from controlplane.operator import Operator
 from tests import drafts
 from tests.tui import sample
-from tests.tui.driving import Clock, ready, terminal, until
+from tests.tui.driving import Clock, ready, still, terminal, until
 from tests.tui.past import ends, short_past
 from tests.tui.sample import NOW
 from tui.data.seek import Seek
@@ -45,6 +45,7 @@ def alike(snap_compare: Callable[..., bool], monkeypatch: pytest.MonkeyPatch) ->
             if isinstance(pilot.app.screen, DetailScreen):
                 await until(lambda: pilot.app.screen.told, "the story")
                 await pilot.pause()
+            still(pilot)
 
         return snap_compare(app, terminal_size=size, run_before=prepare)
 

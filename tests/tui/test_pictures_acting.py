@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from controlplane.eventlog.log import EventLog
-from tests.tui.driving import ready, terminal, until
+from tests.tui.driving import ready, still, terminal, until
 from tui.screens.silence import SilenceDialog
 
 SIZES = pytest.mark.parametrize("size", [(60, 15), (80, 24), (120, 30)], ids=["60x15", "80x24", "120x30"])
@@ -24,6 +24,7 @@ def alike(snap_compare: Callable[..., bool], monkeypatch: pytest.MonkeyPatch) ->
             await pilot.pause()
             if isinstance(pilot.app.screen, SilenceDialog):
                 await until(lambda: pilot.app.screen._firing is not None, "what fires")
+            still(pilot)
             await pilot.pause()
 
         return snap_compare(app, terminal_size=size, run_before=prepare)

@@ -40,8 +40,6 @@ class KeysFooter(Footer):
         """Only where it says something else: each key is a widget that is mounted and styled anew."""
         if not self.is_attached:  # its screen has been left meanwhile
             return
-        if not self.is_attached:  # its screen has gone meanwhile
-            return
         wanted = [_said(key) for key in compose(self) if isinstance(key, FooterKey)]
         if wanted != [_said(key) for key in self.query_children(FooterKey)]:
             await super().recompose()

@@ -16,6 +16,7 @@ from tests.tui.sample import NOW
 from tui.app import ControlplaneApp
 from tui.data import SnapshotReader
 from tui.widgets.alert_list import AlertList
+from tui.widgets.events_pane import EventsPane
 from tui.widgets.row_list import RowList
 
 
@@ -68,8 +69,12 @@ async def renew(pilot: Pilot[None]) -> None:
     await pilot.pause()
 
 
-def still(pilot: Pilot[None]) -> None:
-    """Have no cursor blink, so that a picture doesn't depend on when it is taken."""
+async def still(pilot: Pilot[None]) -> None:
+    """Wait for what is read beside the snapshot, and have no cursor blink: a picture doesn't depend on its moment."""
+    for pane in pilot.app.screen.query(EventsPane):
+        if pane.display:
+            await until(lambda pane=pane: pane.told, "the events of the alert")
+            await pilot.pause()
     for line in pilot.app.screen.query("Input, TextArea"):
         line.cursor_blink = False
 

@@ -45,7 +45,7 @@ def alike(snap_compare: Callable[..., bool], monkeypatch: pytest.MonkeyPatch) ->
             if isinstance(pilot.app.screen, DetailScreen):
                 await until(lambda: pilot.app.screen.told, "the story")
                 await pilot.pause()
-            still(pilot)
+            await still(pilot)
 
         return snap_compare(app, terminal_size=size, run_before=prepare)
 

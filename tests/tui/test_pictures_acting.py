@@ -24,7 +24,7 @@ def alike(snap_compare: Callable[..., bool], monkeypatch: pytest.MonkeyPatch) ->
             await pilot.pause()
             if isinstance(pilot.app.screen, SilenceDialog):
                 await until(lambda: pilot.app.screen._firing is not None, "what fires")
-            still(pilot)
+            await still(pilot)
             await pilot.pause()
 
         return snap_compare(app, terminal_size=size, run_before=prepare)

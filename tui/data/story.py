@@ -53,14 +53,19 @@ class Story:
     """Why some of it can't be told."""
 
 
+def events_of(log: Log, alert: Alert, position: int) -> tuple[Entry, ...]:
+    """The newest events of an alert up to a position, oldest first."""
+    names = Names()
+    names.learn((alert,))
+    stream = list(log.read(until=position, stream=f"alert:{alert.id}", newest_first=True, limit=_EVENTS))
+    return tuple(entries(reversed(stream), names))
+
+
 def read_story(log: Log, row: Row, snapshot: Snapshot, book: Rulebook) -> Story:
     """Read what surrounds an alert; takes a while, so call it in a thread."""
     from controlplane.eventlog.projections import INCIDENTS, RESOURCES
 
     alert = row.alert
-    names = Names()
-    names.learn(other.alert for other in snapshot.rows)
-    stream = list(log.read(until=snapshot.position, stream=f"alert:{alert.id}", newest_first=True, limit=_EVENTS))
     incidents = {
         incident.id
         for incident in log.rows(INCIDENTS).values()
@@ -72,7 +77,7 @@ def read_story(log: Log, row: Row, snapshot: Snapshot, book: Rulebook) -> Story:
     return Story(
         alert=alert.id,
         position=snapshot.position,
-        events=tuple(entries(reversed(stream), names)),
+        events=events_of(log, alert, snapshot.position),
         told=told,
         untold=_untold(log, incidents, since, snapshot.position),
         places=around(alert, snapshot.rows, [known.resource for known in resources.values()]),

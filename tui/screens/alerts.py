@@ -11,12 +11,13 @@ from tui.data import Row, Snapshot
 from tui.screens.base import ACT, DECIDE, MARK, MOVE
 from tui.screens.listing import FIND, ListScreen, answered
 from tui.widgets.alert_list import AlertList
+from tui.widgets.events_pane import EventsPane
 from tui.widgets.panes import AdviceLine, DetailPane, SourcesPane, pane_title
 from tui.widgets.titles import retitle
 
 
 class AlertsScreen(ListScreen):
-    """List left or above, detail right or below, sources where there is room."""
+    """List left or above, detail right or below; events of the selected alert and sources where there is room."""
 
     KEY = "1"
     NAME = "Alerts"
@@ -42,6 +43,11 @@ class AlertsScreen(ListScreen):
         &.-tall SourcesPane, &.-wide SourcesPane { display: block; }
         &.-wide SourcesPane { border: round $line; }
         &.-wide SourcesPane:focus { border: round $accent; }
+        & EventsPane {
+            height: 30%; display: none; border: round $line; border-title-color: $muted; border-title-style: bold;
+        }
+        & EventsPane:focus { border: round $accent; border-title-color: $accent; }
+        &.-wide.-tall EventsPane { display: block; }
         &.-slim SourcesPane, &.-low SourcesPane { display: none; }
         &.-slim AdviceLine, &.-low AdviceLine { display: block; }
         &.-medium.-middle DetailPane #headline, &.-medium.-middle DetailPane #advice { margin-bottom: 0; }
@@ -67,6 +73,10 @@ class AlertsScreen(ListScreen):
         """The selected alert."""
         yield DetailPane(id="detail", classes="pane")
 
+    def under(self) -> Iterable[Widget]:
+        """What happened to the selected alert."""
+        yield EventsPane(id="events")
+
     def below(self) -> Iterable[Widget]:
         """The advice in a line where the detail has no room, and the sources."""
         yield AdviceLine(id="advice-line")
@@ -87,7 +97,7 @@ class AlertsScreen(ListScreen):
         return f"No firing alerts · {answered(snapshot, now)}"
 
     def show_panes(self, snapshot: Snapshot, now: datetime) -> None:
-        """The selected alert, and the sources where there is room."""
+        """The selected alert, its events and the sources where there is room."""
         row, gone = self.selected, self.selected is None and self.ended is not None
         shown = row or self.ended
         pane = self.query_one(DetailPane)
@@ -95,6 +105,10 @@ class AlertsScreen(ListScreen):
             pane.show(shown, now, gone=gone)
             retitle(pane, pane_title(shown, gone=gone))
         self.query_one(AdviceLine).show(shown)
+        events = self.query_one(EventsPane)
+        if events.display:
+            events.follow(shown, self.control.event_log, snapshot, now)
+            retitle(events, "What happened to it")
         sources = self.query_one(SourcesPane)
         good = sum(not source.failed for source in snapshot.sources)
         retitle(sources, f"Sources {good}/{len(snapshot.sources)}")

@@ -39,7 +39,7 @@ class EventsScreen(ListScreen):
         &.-wide #panes { layout: vertical; }
         & #entry { height: 6; width: 1fr; }
         &.-wide #entry { height: 7; }
-        &.-wide #left { width: 1fr; }
+        &.-wide #column { width: 1fr; }
     }
     """
 

@@ -55,6 +55,7 @@ class ListScreen(SnapshotScreen):
     ListScreen {
         layout: vertical;
         & #panes { height: 1fr; layout: vertical; }
+        & #column { height: 1fr; }
         & #left { height: 1fr; border-top: solid $line; border-title-color: $muted; border-title-style: bold; }
         & #left:focus-within { border-top: solid $accent; border-title-color: $accent; }
         & RowList { height: 1fr; }
@@ -65,7 +66,8 @@ class ListScreen(SnapshotScreen):
         }
         & .pane:focus { border-top: solid $accent; border-title-color: $accent; }
         &.-wide #panes { layout: horizontal; }
-        &.-wide #left { width: 5fr; height: 1fr; border: round $line; }
+        &.-wide #column { width: 5fr; }
+        &.-wide #left { border: round $line; }
         &.-wide .pane { width: 3fr; height: 1fr; border: round $line; }
         &.-wide #left:focus-within, &.-wide .pane:focus { border: round $accent; }
         &.-slim .pane, &.-low .pane { display: none; }
@@ -86,6 +88,10 @@ class ListScreen(SnapshotScreen):
         """The panes that follow the cursor."""
         return ()
 
+    def under(self) -> Iterable[Widget]:
+        """What stands under the list alone."""
+        return ()
+
     def below(self) -> Iterable[Widget]:
         """What stands under all of it."""
         return ()
@@ -96,9 +102,11 @@ class ListScreen(SnapshotScreen):
     def body(self) -> Iterable[Widget]:
         """List with its filter, then the panes."""
         with Container(id="panes"):
-            with Vertical(id="left"):
-                yield self.listing()
-                yield Input(placeholder=self.EXAMPLE, id="filter", compact=True)
+            with Vertical(id="column"):
+                with Vertical(id="left"):
+                    yield self.listing()
+                    yield Input(placeholder=self.EXAMPLE, id="filter", compact=True)
+                yield from self.under()
             yield from self.beside()
         yield from self.below()
 

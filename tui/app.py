@@ -31,6 +31,7 @@ from tui.screens.base import SnapshotScreen
 from tui.screens.listing import ListScreen
 from tui.screens.recommendations import RecommendationsScreen
 from tui.screens.timeline import TimelineScreen
+from tui.stylesheet import Parsed
 from tui.theme import DARK, PALETTES, Palette
 from tui.travelling import TIME, TimeKeys, Travels, guarded
 from tui.trust import Mode, Trust, trust
@@ -113,6 +114,7 @@ class ControlplaneApp(TimeKeys, App[None], inherit_bindings=False):
             self.register_theme(theme.theme(known))
         theme.use(palette)
         self.theme = palette.name
+        self.stylesheet = Parsed(self.get_css_variables())
         if keys:
             self.set_keymap(checked(keys, bound(SCREENS, type(self))))
         reader.environment = environment
@@ -132,6 +134,8 @@ class ControlplaneApp(TimeKeys, App[None], inherit_bindings=False):
         self.snapshot = self.live = Snapshot(environment)
         self.delivered = False
         """Whether a first snapshot has arrived."""
+        self.painted = False
+        """Whether there has been a first picture; it waits for nothing that can come after it."""
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._poller: threading.Thread | None = None
@@ -143,10 +147,12 @@ class ControlplaneApp(TimeKeys, App[None], inherit_bindings=False):
         self.theme_changed_signal.subscribe(self, self._recoloured)
         self._began = time.monotonic()
         self.set_interval(1, self._second)
-        self.call_after_refresh(self._start_polling)  # what it loads would hold up the first picture
+        self.call_after_refresh(self._begin)
 
-    def _start_polling(self) -> None:
+    def _begin(self) -> None:
+        self.painted = True
         gc.enable()  # see tui.garbage
+        self.screen.refresh_bindings()
         # A daemon of its own: a poll that hangs on its store must not hold up quitting.
         self._poller = threading.Thread(target=self._poll, name="poll", daemon=True)
         self._poller.start()

@@ -62,7 +62,7 @@ def painted(app):
     Path(sys.argv[2]).write_text(" ".join(sys.modules))
     app.exit()
 
-ControlplaneApp._start_polling = painted
+ControlplaneApp._begin = painted
 sys.exit(main(["tui", "--config", sys.argv[1]]))
 """
 """The program, which ends when the first picture is painted and notes what is loaded by then."""

@@ -37,8 +37,8 @@ class KeysFooter(Footer):
         yield from fitting(self._ordered(compose(self, super().compose())), self._fitted)
 
     async def recompose(self) -> None:
-        """Only where it says something else: each key is a widget that is mounted and styled anew."""
-        if not self.is_attached:  # its screen has been left meanwhile
+        """Only where it says something else, after the first picture: each key is a widget, mounted and styled anew."""
+        if not self.is_attached or not getattr(self.app, "painted", True):  # or its screen has been left meanwhile
             return
         wanted = [_said(key) for key in compose(self) if isinstance(key, FooterKey)]
         if wanted != [_said(key) for key in self.query_children(FooterKey)]:

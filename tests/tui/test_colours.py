@@ -143,6 +143,7 @@ async def test_the_theme_changes_while_it_runs(log: EventLog) -> None:
             return found
 
         assert colour() == LIGHT.severity[Severity.CRITICAL].lower()
+        ground = app.screen.styles.background
         for command in app.get_system_commands(app.screen):
             if command.title == "Theme: colour-blind":
                 command.callback()
@@ -152,3 +153,4 @@ async def test_the_theme_changes_while_it_runs(log: EventLog) -> None:
         app.action_palette("dark")
         await pilot.pause()
         assert colour() == DARK.severity[Severity.CRITICAL].lower()
+        assert app.screen.styles.background != ground, "rules of style follow, too"

@@ -1,5 +1,6 @@
 """Texts of lines and cells, the columns that a width has room for, and the filter."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 from unicodedata import category
@@ -17,7 +18,8 @@ from tui.data import Row
 from tui.filter import Filter
 from tui.text import advice_line, against, change, change_money, fit, monthly, safe, short_age, where
 from tui.widgets.alert_list import COLUMNS
-from tui.widgets.columns import GAP, layout
+from tui.widgets.columns import GAP, Column, layout
+from tui.widgets.lists import ADVICE
 
 
 def row(**fields) -> Row:
@@ -174,6 +176,14 @@ def test_columns_never_overflow(width: int, wanted: dict[str, int]) -> None:
     total = sum(size for _, size in chosen) + GAP * (len(chosen) - 1)
     assert total <= width or len(chosen) == 1
     assert all(size >= 1 for _, size in chosen)
+
+
+@pytest.mark.parametrize("columns", [COLUMNS, ADVICE.columns], ids=["alerts", "recommendations"])
+@given(width=st.integers(30, 300), wanted=st.integers(2, 60))
+def test_a_price_is_whole_or_left_out(columns: Sequence[Column], width: int, wanted: int) -> None:
+    everything = {column.name: min(column.most, wanted) for column in columns}
+    chosen = {column.name: size for column, size in layout(columns, width, everything | {"cost": 13})}
+    assert chosen.get("cost", 13) >= len("$125,000 once")
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ COLUMNS: tuple[Column[Row], ...] = (
         _plain,
         steady=True,
     ),
-    Column("cost", "Cost", 10, 14, 5, _cost, right=True, steady=True),
+    Column("cost", "Cost", 13, 14, 5, _cost, right=True, steady=True),
     Column("owner", "Own", 4, 12, 6, _owner, _plain, steady=True),
 )
 ALERTS = Table(

@@ -134,7 +134,7 @@ ADVICE: Table[AdviceRow] = Table(
         Column("platform", "Platform", 8, 15, 8, lambda row, _: safe(row.platform, 40)),
         Column("target", "Target", 16, 40, 0, _target, _target_style, grows=True),
         Column("change", "Change", 16, 44, 4, _change, _plain),
-        Column("cost", "Cost", 9, 14, 2, _money, _plain, right=True),
+        Column("cost", "Cost", 13, 14, 2, _money, _plain, right=True),
         Column("evidence", "Evid", 4, 5, 9, _evidence, right=True),
         Column("survives", "Survives", 8, 11, 5, _survives, _survives_style),
         Column("expires", "Left", 6, 7, 7, _expires, right=True),

@@ -19,10 +19,9 @@ from textual.theme import Theme
 from tui import theme
 from tui.acting.desk import Batch, Desk
 from tui.commands import Actions, Command, Kind, Target
-from tui.data import Log, Snapshot, SnapshotReader, utc_now
+from tui.data import Snapshot, SnapshotReader, utc_now
 from tui.data.rulebook import Rulebook, Rules
 from tui.data.seek import Seek
-from tui.garbage import opening
 from tui.keys import bound, checked
 from tui.screens.acknowledgements import AcknowledgementsScreen
 from tui.screens.alerts import AlertsScreen
@@ -48,8 +47,6 @@ _JOIN = 0.3
 _PHASE = 0.6
 """When in the second between two looks at the clock the store is polled, so that one picture tells of both."""
 _RECENT = 0.5
-_GARBAGE = 50_000
-"""New objects before the collector looks at them: at Python's own 700 it takes an eighth of the processor time."""
 
 
 class ControlplaneApp(TimeKeys, App[None], inherit_bindings=False):
@@ -304,49 +301,3 @@ class ControlplaneApp(TimeKeys, App[None], inherit_bindings=False):
         for name, palette in PALETTES.items():
             if palette is not theme.CURRENT:
                 yield SystemCommand(f"Theme: {name}", "Change the colours", partial(self.action_palette, name))
-
-
-def run(
-    log: Log | Callable[[], Log],
-    actions: Actions | Callable[[], Actions],
-    *,
-    environment: str = "default",
-    read_only: bool = False,
-    actor: str | None = None,
-    as_of: datetime | None = None,
-    rules: Callable[[], Rules] | None = None,
-    palette: str = "dark",
-    keys: Mapping[str, str] | None = None,
-    start: Seek | None = None,
-    closed: str = "",
-    check: Callable[[], object] | None = None,
-) -> int:
-    """Open the terminal on an event log until the operator quits; the exit code.
-
-    `log` may be a function that opens it and `actions` one that makes them: they are called once something is painted,
-    and before them `check`: what it raises ends the terminal and is raised here.
-    `as_of` freezes the clock, as for a recording; commands are still dated one after the other. `start` is where in
-    the past it opens, `closed` names a log that doesn't grow and is only looked at.
-    """
-    began = utc_now()
-    app = ControlplaneApp(
-        SnapshotReader(opening(log)),
-        actions,
-        environment=environment,
-        read_only=read_only,
-        actor=actor,
-        clock=utc_now if as_of is None else lambda: as_of,
-        command_clock=utc_now if as_of is None else lambda: as_of + (utc_now() - began),
-        rules=rules,
-        palette=PALETTES[palette],
-        keys=keys,
-        start=start,
-        closed=closed,
-        check=check,
-    )
-    gc.set_threshold(_GARBAGE)  # a poll makes thousands of objects and hardly a cycle
-    app.run()
-    if app.unusable is not None:
-        raise app.unusable
-    gc.freeze()  # nor is there anything to collect as the process ends
-    return app.return_code or 0

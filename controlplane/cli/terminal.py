@@ -128,7 +128,7 @@ def _open(
         return rule_facts(bootstrap.load_rule_set(settings()).rules.rules)
 
     with put_off():
-        from tui.app import run
+        from tui.start import run
 
         run(
             log,

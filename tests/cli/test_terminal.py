@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-import tui.app
 import tui.serve
+import tui.start
 from controlplane import demo
 from controlplane.eventlog.log import EventLog
 from controlplane.tick import ControlPlane
@@ -34,7 +34,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Opened]:
         found.append({"head": log.head(), "file": log._database.name, **options})
         return 0
 
-    monkeypatch.setattr(tui.app, "run", run)
+    monkeypatch.setattr(tui.start, "run", run)
     return found
 
 
@@ -94,7 +94,7 @@ def test_settings_that_are_wrong_elsewhere_end_the_terminal(
     here: Path, run: Run, monkeypatch: pytest.MonkeyPatch, text: str, said: str
 ) -> None:
     (here / "controlplane.yaml").write_text(text, encoding="utf-8")
-    monkeypatch.setattr(tui.app, "run", lambda *_, check, **__: check())
+    monkeypatch.setattr(tui.start, "run", lambda *_, check, **__: check())
     done = run("tui")
     assert (done.code, done.out) == (2, "")
     assert said in " ".join(done.err.split())

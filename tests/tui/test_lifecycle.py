@@ -37,7 +37,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from controlplane.eventlog.log import EventLog
 from controlplane.operator import Operator
-from tui.app import run
+from tui.start import run
 
 log = EventLog.open(sys.argv[1])
 class Slow:

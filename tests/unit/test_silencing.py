@@ -132,12 +132,29 @@ def test_a_line_of_matchers(line: str, matchers: list[str]) -> None:
         ('host="h1', "is not a matcher"),
         ('host="h1"zone=z1', "is not a matcher"),
         ('host=~"["', "is not a regular expression"),
+        ('host=~"(?!h1).*"', "RE2 syntax.*invalid perl operator"),
+        ('host=~"(h)\\\\1"', "RE2 syntax.*invalid escape sequence"),
+        ('host=~"((h?){990}){9}"', "RE2 syntax.*repetition"),
+        ('host=~"' + "(h?){990}" * 10 + '"', "RE2 syntax.*too large"),
         ("1host=h1", "is not a label name"),
     ],
 )
 def test_what_a_line_of_matchers_must_not_be(line: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         parse_matchers(line)
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+", "(a|aa)+", "(.*a){20}", "(a*)*b?"])
+def test_no_pattern_holds_up_a_page(pattern: str) -> None:
+    matcher = Matcher.parse(f'host=~"{pattern}"')
+    assert matcher.matches({"host": "a" * 10_000})
+    assert not matcher.matches({"host": "a" * 10_000 + "!"})
+
+
+def test_a_pattern_looks_at_any_text() -> None:
+    matcher = Matcher.parse('host=~"ü.*"')
+    assert matcher.matches({"host": "ü\ud800\x00\u200b" + "x" * 10_000})
+    assert not matcher.matches({"host": "u"})
 
 
 _values = st.text(max_size=40).filter(lambda text: len(text.encode("utf-8", "surrogatepass")) < 200)

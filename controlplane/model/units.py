@@ -35,7 +35,8 @@ _UNITS: dict[str, tuple[str, float]] = {
     "kW": ("power", 1e3),
     "USD": ("money", 1.0),
 }
-_ANNOTATION = re.compile(r"\{[a-zA-Z][a-zA-Z0-9_ .-]*\}")
+_ANNOTATION = re.compile(r"\{[a-zA-Z][a-zA-Z0-9_.-]*\}")
+"""A blank in it would end the unit of a condition; UCUM has none there either."""
 
 
 def _resolve(unit: str) -> tuple[str, float] | None:

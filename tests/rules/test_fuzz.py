@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from controlplane.documents import parse_document, validate
@@ -344,6 +344,7 @@ def test_ten_thousand_rule_files(first: int) -> None:
 
 @settings(max_examples=2_000, derandomize=True, deadline=None)
 @given(st.integers(0, len(RULES)), st.integers(0, 40), st.text(max_size=20))
+@example(RULES.index("essage}"), 0, " ")
 def test_any_text_in_any_place(at: int, cut: int, new: str) -> None:
     check_loaded(RULES[:at] + new + RULES[at + cut :], "spliced.yaml")
 

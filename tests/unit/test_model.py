@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from controlplane.model.base import Duration, Instant, Money
+from controlplane.model.base import Condition, Duration, Instant, Money
 from controlplane.model.errors import InvalidInput, Place, Problem
 from controlplane.model.labels import canonical, describe, printable, short_hash
 from controlplane.model.money import cents, human_money
@@ -220,15 +220,36 @@ UNITS = (
 
 
 @pytest.mark.parametrize(
-    "unit", [*UNITS, "{message}", "{a b-c_1.d}", "{message}/{consumer}", "USD/mo", "1/s", "By/s/{host}"]
+    "unit", [*UNITS, "{message}", "{a-b_c_1.d}", "{message}/{consumer}", "USD/mo", "1/s", "By/s/{host}"]
 )
 def test_known_units(unit: str) -> None:
     assert check_unit(unit) == unit
+    condition = Condition.parse(f"> 5 {unit}")
+    assert condition.unit == unit
+    assert Condition.parse(str(condition)) == condition
 
 
 @pytest.mark.parametrize(
     "unit",
-    ["", "bytes", "GB", "S", "kg", "{}", "{1}", "{a}b", "{a/b}", "{a\x1b}", "/s", "s/", "By//s", "By / s", " s", "%%"],
+    [
+        "",
+        "bytes",
+        "GB",
+        "S",
+        "kg",
+        "{}",
+        "{1}",
+        "{a}b",
+        "{a/b}",
+        "{a b}",
+        "{a\x1b}",
+        "/s",
+        "s/",
+        "By//s",
+        "By / s",
+        " s",
+        "%%",
+    ],
 )
 def test_unknown_units(unit: str) -> None:
     with pytest.raises(ValueError, match="unknown unit"):

@@ -3,7 +3,7 @@
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -81,7 +81,7 @@ def document(run: Run, night: Night, about: dict[str, Any], series: pl.DataFrame
     found = pages(run.notifications)
     at_night = [page for page in found if night.has(page.at)]
     return {
-        "transitions": list(transitions(run)),
+        "transitions": [_transition(run.policy, draft) for draft in run.alerts],
         "recommendations": [recommendation_json(recommendation) for recommendation in recommendations],
         "notifications": [notification_json(queued) for queued in run.notifications],
         "summary": {
@@ -115,18 +115,6 @@ def _clash(clash: Clash) -> dict[str, Any]:
 
 def _by_channel(found: Iterable[Page]) -> dict[str, int]:
     return dict(sorted(Counter(channel for page in found for channel in page.channels).items()))
-
-
-def transitions(run: Run) -> Iterator[dict[str, Any]]:
-    """What alerts did, in order; an alert that fires in the step in which it became pending is told as firing alone."""
-    fired = {
-        (draft.occurred_at, draft.payload.facts.alert) for draft in run.alerts if isinstance(draft.payload, AlertFired)
-    }
-    for draft in run.alerts:
-        payload = draft.payload
-        if isinstance(payload, AlertPending) and (draft.occurred_at, payload.facts.alert) in fired:
-            continue
-        yield _transition(run.policy, draft)
 
 
 def _transition(policy: Policy, draft: Draft) -> dict[str, Any]:

@@ -5,7 +5,7 @@ Semantics are Prometheus' (`rules/alerting.go`), extended by hysteresis (`clear`
 - a step that a source did not answer leaves the state of its alerts untouched;
 - a value that is not a number satisfies no condition, exit thresholds included;
 - *active* at a step = `when` holds, or the alert fires and `clear` is given and doesn't hold yet;
-- inactive → pending at the first active step; → firing as soon as `ts − active_at ≥ for`;
+- inactive → pending at the first active step; → firing as soon as `ts − active_at ≥ for`, without a `for` at once;
 - not active while pending: dropped; while firing: resolved, unless `keep_firing_for` (condition gone) or
   `missing: {keep: d}` (series gone) still holds the state, counted from the first such step;
 - a series gone under `missing: alert` turns its alert into *nodata* until the series is back;
@@ -130,8 +130,8 @@ class _Machine:
         fresh = active & (now.state == INACTIVE)
         now.state[fresh] = PENDING
         now.active_at[fresh] = ts
-        self._record(row, fresh | (early & ~lost), _PENDING, _CONDITION)
         fire = active & (now.state == PENDING) & (ts - now.active_at >= terms.for_ms)
+        self._record(row, (fresh & ~fire) | (early & ~lost), _PENDING, _CONDITION)
         now.state[fire] = FIRING
         now.fired_at[fire] = ts
         self._record(row, fire, _FIRED, _CONDITION)

@@ -17,7 +17,7 @@ from controlplane.model.base import Condition
 from controlplane.model.events import Draft
 from controlplane.model.labels import canonical
 from controlplane.model.notifications import Chart
-from controlplane.model.payloads import AlertFacts, AlertNoData, AlertPending
+from controlplane.model.payloads import AlertFacts, AlertFired, AlertNoData, AlertPending
 from controlplane.model.resources import Inventory
 from controlplane.model.time import from_ms, to_ms
 from controlplane.notify.incident import past_badness, worst
@@ -33,6 +33,8 @@ POINTS = 120
 """Most points of a chart."""
 _GAPS = 20
 """Most gaps of a chart."""
+_BEGIN = (AlertPending, AlertFired, AlertNoData)
+"""What an alert can begin with."""
 _DIGITS = 6
 
 
@@ -41,7 +43,7 @@ def beginning(changes: Sequence[Draft]) -> list[Wanted]:
     by_step: dict[datetime, list[AlertFacts]] = {}
     for draft in changes:
         payload = draft.payload
-        if isinstance(payload, AlertPending | AlertNoData) and payload.facts.active_at == draft.occurred_at:
+        if isinstance(payload, _BEGIN) and payload.facts.active_at == draft.occurred_at:
             by_step.setdefault(draft.occurred_at, []).append(payload.facts)
     return [
         Wanted(facts.alert, facts.rule, facts.source, canonical(facts.labels), to_ms(facts.active_at))

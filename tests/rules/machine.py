@@ -129,7 +129,8 @@ class Plain:
                 self.log.append((ts, "returned"))
             if self.state == "inactive":
                 self.state, self.active_at = "pending", ts
-                self.log.append((ts, "pending"))
+                if hold:
+                    self.log.append((ts, "pending"))
             if self.state == "pending" and ts - self.active_at >= hold:
                 self.state = "firing"
                 self.log.append((ts, "fired"))

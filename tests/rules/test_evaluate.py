@@ -19,11 +19,9 @@ OVER = 'when: "> 100"'
 @pytest.mark.parametrize(
     ("lines", "series", "expected"),
     [
-        pytest.param([OVER], "100 101", [(2, "pending"), (2, "fired")], id="at the threshold is not over it"),
-        pytest.param(
-            ['when: ">= 100"'], "99 100", [(2, "pending"), (2, "fired")], id="at least includes the threshold"
-        ),
-        pytest.param(['when: "== 0"'], "1 0 1", [(2, "pending"), (2, "fired"), (3, "resolved")], id="equal"),
+        pytest.param([OVER], "100 101", [(2, "fired")], id="at the threshold is not over it"),
+        pytest.param(['when: ">= 100"'], "99 100", [(2, "fired")], id="at least includes the threshold"),
+        pytest.param(['when: "== 0"'], "1 0 1", [(2, "fired"), (3, "resolved")], id="equal"),
         pytest.param([OVER, "for: 30s"], "101 101 100", [(1, "pending"), (3, "dropped")], id="one step short of for"),
         pytest.param([OVER, "for: 30s"], "101 101 101", [(1, "pending"), (3, "fired")], id="exactly for"),
         pytest.param([OVER, "for: 20s"], "101 101 101", [(1, "pending"), (3, "fired")], id="for between two steps"),
@@ -34,47 +32,43 @@ OVER = 'when: "> 100"'
             id="one gap resets for",
         ),
         pytest.param([OVER, "for: 30s"], "101 x 101", [(1, "pending"), (3, "fired")], id="no answer leaves the state"),
-        pytest.param(
-            [OVER], "101 x x 100", [(1, "pending"), (1, "fired"), (4, "resolved")], id="no answer keeps firing"
-        ),
-        pytest.param([OVER], "101 nan", [(1, "pending"), (1, "fired"), (2, "resolved")], id="nan meets nothing"),
-        pytest.param(['when: "!= 5"'], "nan 6", [(2, "pending"), (2, "fired")], id="nan isn't unequal either"),
-        pytest.param([OVER], "inf -inf", [(1, "pending"), (1, "fired"), (2, "resolved")], id="infinity compares"),
-        pytest.param([OVER], "101 _", [(1, "pending"), (1, "fired"), (2, "resolved")], id="a missing series resolves"),
+        pytest.param([OVER], "101 x x 100", [(1, "fired"), (4, "resolved")], id="no answer keeps firing"),
+        pytest.param([OVER], "101 nan", [(1, "fired"), (2, "resolved")], id="nan meets nothing"),
+        pytest.param(['when: "!= 5"'], "nan 6", [(2, "fired")], id="nan isn't unequal either"),
+        pytest.param([OVER], "inf -inf", [(1, "fired"), (2, "resolved")], id="infinity compares"),
+        pytest.param([OVER], "101 _", [(1, "fired"), (2, "resolved")], id="a missing series resolves"),
         pytest.param(
             [OVER, "keep_firing_for: 30s"],
             "101 1 1 1",
-            [(1, "pending"), (1, "fired"), (2, "held"), (4, "resolved")],
+            [(1, "fired"), (2, "held"), (4, "resolved")],
             id="keep_firing_for counts from the first absence",
         ),
         pytest.param(
             [OVER, "keep_firing_for: 30s"],
             "101 1 101 1 1 1",
-            [(1, "pending"), (1, "fired"), (2, "held"), (3, "returned"), (4, "held"), (6, "resolved")],
+            [(1, "fired"), (2, "held"), (3, "returned"), (4, "held"), (6, "resolved")],
             id="presence clears keep_firing_for",
         ),
         pytest.param(
             [OVER, "keep_firing_for: 30s"],
             "101 _ _ _",
-            [(1, "pending"), (1, "fired"), (2, "held"), (4, "resolved")],
+            [(1, "fired"), (2, "held"), (4, "resolved")],
             id="keep_firing_for holds a missing series too",
         ),
-        pytest.param(
-            [OVER, 'clear: "< 80"'], "101 90 80 79", [(1, "pending"), (1, "fired"), (4, "resolved")], id="hysteresis"
-        ),
+        pytest.param([OVER, 'clear: "< 80"'], "101 90 80 79", [(1, "fired"), (4, "resolved")], id="hysteresis"),
         pytest.param(
             [OVER, 'clear: "< 80"', "for: 15s"], "101 90", [(1, "pending"), (2, "dropped")], id="not while pending"
         ),
         pytest.param(
             [OVER, "missing: {keep: 30s}"],
             "101 _ _ _",
-            [(1, "pending"), (1, "fired"), (2, "held"), (4, "resolved")],
+            [(1, "fired"), (2, "held"), (4, "resolved")],
             id="keep holds for its time",
         ),
         pytest.param(
             [OVER, "missing: {keep: 30s}"],
             "101 1",
-            [(1, "pending"), (1, "fired"), (2, "resolved")],
+            [(1, "fired"), (2, "resolved")],
             id="keep is for missing series only",
         ),
         pytest.param(
@@ -92,7 +86,7 @@ OVER = 'when: "> 100"'
         pytest.param(
             [OVER, "missing: alert"],
             "101 _ 101",
-            [(1, "pending"), (1, "fired"), (2, "nodata"), (3, "resolved"), (3, "pending"), (3, "fired")],
+            [(1, "fired"), (2, "nodata"), (3, "resolved"), (3, "fired")],
             id="no data of a firing series",
         ),
     ],

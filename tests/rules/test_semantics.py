@@ -88,7 +88,7 @@ def test_missing_data(policy: str, before: int, what: str) -> None:
         ("{keep: 30s}", ["_", "1"], [["held"], ["resolved"]]),
         ("{keep: 30s}", ["_", "100"], [["held"], ["resolved"]]),
         ("alert", ["_", "x", "1"], [["nodata"], [], ["resolved"]]),
-        ("alert", ["_", "x", "101"], [["nodata"], [], ["resolved", "pending", "fired"]]),
+        ("alert", ["_", "x", "101"], [["nodata"], [], ["resolved", "fired"]]),
         ("resolve", ["x", "101"], [[], []]),
     ],
 )
@@ -152,15 +152,15 @@ def test_the_two_thresholds(when: str, clear: str, fires: dict[float, bool], end
         (['clear: "< 80"', "for: 15s"], [101, 90], ["pending", "dropped"]),
         (['clear: "< 80"', "for: 15s"], [101, 101, 90, 90, 79], ["pending", "fired", "", "", "resolved"]),
         # After the end it takes the entry threshold again.
-        (['clear: "< 80"'], [101, 79, 90, 100, 101], ["pending fired", "resolved", "", "", "pending fired"]),
+        (['clear: "< 80"'], [101, 79, 90, 100, 101], ["fired", "resolved", "", "", "fired"]),
         # keep_firing_for begins where the exit is crossed, and the middle brings it back.
         (
             ['clear: "< 80"', "keep_firing_for: 30s"],
             [101, 79, 90, 79, 79, 79],
-            ["pending fired", "held", "returned", "held", "", "resolved"],
+            ["fired", "held", "returned", "held", "", "resolved"],
         ),
         # What isn't a number ends it, although it doesn't meet the exit either.
-        (['clear: "< 80"'], [101, float("nan")], ["pending fired", "resolved"]),
+        (['clear: "< 80"'], [101, float("nan")], ["fired", "resolved"]),
     ],
 )
 def test_hysteresis_over_time(lines: list[str], values: list[float], expected: list[str]) -> None:
@@ -222,7 +222,6 @@ def test_other_labels_in_by_are_other_alerts() -> None:
     before = tick(old, STATE.to_frame(), at(1, ("s", labels, 101.0))).state
     done = tick(new, before, at(2, ("s", labels, 101.0)))
     assert done.transitions.select("labels", "kind", "reason").rows() == [
-        ('{"cluster":"c"}', "pending", "condition"),
         ('{"cluster":"c"}', "fired", "condition"),
         ('{"name":"a"}', "resolved", "missing"),
     ]
@@ -290,7 +289,7 @@ def test_a_duplicate_stops_its_own_rule_and_step_only() -> None:
     two = rule_set(OVER, rule=RULE.replace("id: lag", "id: other") + f"    {OVER}\n    where: {{name: b}}\n" + RULE)
     first = at(1, ("s", A, 200.0), ("t", A, 200.0), ("s", B, 200.0), answered=("s", "t"))
     done = tick(two, STATE.to_frame(), first)
-    assert done.transitions.select("rule", "kind").rows() == [("other", "pending"), ("other", "fired")]
+    assert done.transitions.select("rule", "kind").rows() == [("other", "fired")]
     later = tick(two, done.state, at(2, ("s", A, 200.0), ("s", B, 200.0), answered=("s", "t")))
     assert later.duplicates.is_empty()
     assert later.transitions.filter(pl.col("kind") == "fired").select("rule", "labels").rows() == [

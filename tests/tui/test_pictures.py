@@ -1,7 +1,8 @@
 """Pictures of the screens and their states; the accepted ones are in __snapshots__."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -22,9 +23,11 @@ from tests.tui import sample
 from tests.tui.driving import Clock, ready, still, terminal, until
 from tests.tui.past import ends, short_past
 from tests.tui.sample import NOW
+from tui.app import ControlplaneApp
 from tui.data.seek import Seek
 from tui.screens.detail import DetailScreen
 from tui.theme import PALETTES
+from tui.trust import Mode
 
 SIZES = [(60, 15), (80, 24), (120, 30), (160, 50)]
 
@@ -35,9 +38,13 @@ def alike(snap_compare: Callable[..., bool], monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("COLORTERM", "truecolor")
 
-    def compare(app, size: tuple[int, int], *keys: str) -> bool:
+    def compare(
+        app, size: tuple[int, int], *keys: str, meanwhile: Callable[[ControlplaneApp], Awaitable[None]] | None = None
+    ) -> bool:
         async def prepare(pilot) -> None:
             await ready(pilot)
+            if meanwhile:
+                await meanwhile(pilot.app)
             if pilot.app.travelling:
                 await until(lambda: pilot.app.travels.moment, "the past")
             await pilot.press(*keys)
@@ -61,7 +68,7 @@ def test_alerts(log: EventLog, alike, size: tuple[int, int]) -> None:
     assert alike(terminal(log), size, "j")
 
 
-@sized((60, 15), (80, 24), (160, 50))
+@sized(*SIZES)
 def test_detail(log: EventLog, alike, size: tuple[int, int]) -> None:
     assert alike(terminal(log), size, "j", "enter")
 
@@ -96,13 +103,13 @@ def busy(log: EventLog) -> EventLog:
     return log
 
 
-@sized((60, 15), (80, 24), (160, 50))
+@sized(*SIZES)
 @pytest.mark.parametrize("key", ["2", "3", "4", "5"], ids=["recommendations", "timeline", "held", "sources"])
 def test_screens(busy: EventLog, alike, key: str, size: tuple[int, int]) -> None:
     assert alike(terminal(busy), size, key)
 
 
-@sized((80, 24), (160, 50))
+@sized(*SIZES)
 def test_recommendation(log: EventLog, alike, size: tuple[int, int]) -> None:
     assert alike(terminal(log), size, "2", "j", "enter")
 
@@ -112,11 +119,28 @@ def test_themes(log: EventLog, alike, name: str) -> None:
     assert alike(terminal(log, palette=PALETTES[name]), (120, 30))
 
 
+def test_no_colour(log: EventLog, alike, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert alike(terminal(log), (120, 30))
+
+
+def test_filtered(log: EventLog, alike) -> None:
+    assert alike(terminal(log), (120, 30), "slash", *"sev:crit", "enter")
+
+
+def test_jump(log: EventLog, alike) -> None:
+    assert alike(terminal(log), (80, 24), "colon", *"lag")
+
+
+def test_seek(log: EventLog, alike) -> None:
+    assert alike(terminal(log), (80, 24), "t", *"-1h")
+
+
 def test_failover_is_confirmed_by_name(log: EventLog, alike) -> None:
     assert alike(terminal(log), (80, 24), "A", *"billing")
 
 
-@pytest.mark.parametrize("size", [(60, 15), (80, 24)], ids=["60x15", "80x24"])
+@sized((60, 15), (80, 24))
 def test_confirm(log: EventLog, alike, size: tuple[int, int]) -> None:
     assert alike(terminal(log), size, "a")
 
@@ -143,6 +167,30 @@ def test_a_source_fails(log: EventLog, alike) -> None:
 
 def test_stale(log: EventLog, alike) -> None:
     assert alike(terminal(log, clock=Clock(NOW + timedelta(minutes=2))), (80, 24))
+
+
+def test_read_only(log: EventLog, alike) -> None:
+    assert alike(terminal(log, read_only=True), (80, 24))
+
+
+@pytest.mark.parametrize("damage", ["removed", "overwritten"])
+def test_disconnected(alike, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str) -> None:
+    monkeypatch.setattr("tui.data.reader._LONGEST_WAIT", timedelta(seconds=2))  # the same countdown after each failure
+    monkeypatch.chdir(tmp_path)  # the message names the file
+    file = Path("events.db")
+    with EventLog.open("sqlite:///events.db") as log:
+        sample.append(log, *sample.evening())
+
+    async def damaged(app: ControlplaneApp) -> None:
+        log.close()
+        if damage == "removed":
+            file.unlink()
+        else:
+            file.write_bytes(b"\xde\xad\xbe\xef" * 1024)
+        app.wake()
+        await until(lambda: app.trusted.mode is Mode.DISCONNECTED, "disconnected")
+
+    assert alike(terminal(log), (120, 30), meanwhile=damaged)
 
 
 @sized(*SIZES)

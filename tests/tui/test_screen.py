@@ -43,7 +43,7 @@ def bar(app: ControlplaneApp) -> str:
 
 def banner(app: ControlplaneApp) -> str:
     found = app.screen.query_one(Banner)
-    return painted(found).strip() if found.display else ""
+    return " ".join(painted(found).split()) if found.display else ""
 
 
 async def test_the_first_paint_waits_for_no_store() -> None:

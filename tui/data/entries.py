@@ -15,6 +15,7 @@ from controlplane.model.time import human_duration
 from controlplane.model.units import human, many
 from controlplane.model.views import DeliveryRecord
 from tui.data.rows import Entry
+from tui.text import change
 
 _ALERTS: tuple[type[Model], ...] = (
     p.AlertPending,
@@ -188,7 +189,7 @@ def _advised(event: Event, names: Names) -> Entry:
         return _entry(event, "NO ADVICE", payload.error, names, alert=payload.alert)
     if isinstance(payload, p.RecommendationProposed | p.RecommendationRevised):
         found = payload.recommendation
-        what, said = "ADVICE", f"{found.proposal.from_} → {found.proposal.to}"
+        what, said = "ADVICE", change(found.proposal)
         if isinstance(payload, p.RecommendationRevised):
             what, said = "REVISED", f"v{found.version}, changed: {', '.join(payload.changed)}; {said}"
     else:

@@ -148,8 +148,7 @@ class ListScreen(SnapshotScreen):
         shown, all_ = len(table.rows), len(self.rows(snapshot))
         name = self.HEADING or self.NAME
         text = f"{name} {shown:,} of {all_:,}" if table.filter.words else f"{name} {all_:,}"
-        typing = self.query_one("#filter", Input).has_focus
-        hint = _KEPT if typing else f"by {table.order}"
+        hint = _KEPT if isinstance(self.focused, Input) else f"by {table.order}"
         if marked := len(table.marked):
             hint = f"{marked:,} marked · {hint}"
         retitle(self.query_one("#left"), f"{text} · {hint}")
@@ -257,7 +256,6 @@ class ListScreen(SnapshotScreen):
         line = self.query_one("#filter", Input)
         line.add_class("-open")
         line.focus()
-        self.call_after_refresh(self._title, self.control.snapshot)
 
     def action_back(self) -> None:
         """Clear the filter, or where there is none the marks, and return to the list."""
@@ -266,11 +264,12 @@ class ListScreen(SnapshotScreen):
             self.table.unmark()
         line.value = ""
         line.remove_class("-open")
-        self._to_list()
-
-    def _to_list(self) -> None:
         self.table.focus()
-        self.call_after_refresh(self._title, self.control.snapshot)
+
+    def on_descendant_focus(self) -> None:
+        """Whoever types the filter is told how to end it."""
+        with suppress(NoMatches):  # its widgets go before it does
+            self._title(self.control.snapshot)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Filter while typing."""
@@ -281,7 +280,7 @@ class ListScreen(SnapshotScreen):
         """Keep the filter and return to the list."""
         if not event.value.strip():
             event.input.remove_class("-open")
-        self._to_list()
+        self.table.focus()
 
 
 def answered(snapshot: Snapshot, now: datetime) -> str:

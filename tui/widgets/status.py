@@ -10,10 +10,12 @@ from controlplane.model.severity import Severity
 from controlplane.model.time import human_duration
 from tui import theme
 from tui.data import Snapshot
-from tui.text import safe
+from tui.text import fit, safe
 from tui.trust import Mode, Trust
 
 _RULE = " │ "
+_TALL = 24
+"""Lines of a screen from which on a banner may have three of them."""
 
 
 def _join(parts: list[Text]) -> Text:
@@ -101,14 +103,14 @@ def _age(snapshot: Snapshot, now: datetime) -> Text:
     return Text(f"age {human_duration(now - snapshot.tick.now)}", theme.PLAIN)
 
 
-def banner_text(snapshot: Snapshot, trusted: Trust, now: datetime, *, read_only: bool) -> tuple[str, Text] | None:
-    """The most serious thing that the reader must know, with its style class; None where all is well."""
+def banner_text(snapshot: Snapshot, trusted: Trust, now: datetime, *, read_only: bool) -> tuple[str, str] | None:
+    """The most serious thing that the reader must know, after its style class; None where all is well."""
     if trusted.mode is Mode.REPLAY:
-        return "-past", Text(f" {trusted.word} {trusted.reason}")
+        return "-past", f"{trusted.word} {trusted.reason}"
     if trusted.mode is Mode.DISCONNECTED:
-        return "-bad", Text(f" DISCONNECTED: {trusted.reason}")
+        return "-bad", f"DISCONNECTED: {trusted.reason}"
     if trusted.mode is Mode.STALE:
-        return "-warn", Text(f" STALE: {trusted.reason}")
+        return "-warn", f"STALE: {trusted.reason}"
     failed = [source for source in snapshot.sources if source.failed]
     if failed:
         first = failed[0]
@@ -117,10 +119,10 @@ def banner_text(snapshot: Snapshot, trusted: Trust, now: datetime, *, read_only:
         about = f" ({safe(key, 60)})" if key else ""
         more = f" · {len(failed) - 1} more" if len(failed) > 1 else ""
         remedy = f" · {safe(first.remedies[key], 200)}" if first.remedies.get(key) else ""
-        text = f" SOURCE {safe(first.source, 40)}{about} fails for {since}{more}: {safe(first.failed[key])}{remedy}"
-        return "-warn", Text(text)
+        text = f"SOURCE {safe(first.source, 40)}{about} fails for {since}{more}: {safe(first.failed[key])}{remedy}"
+        return "-warn", text
     if read_only:
-        return "-note", Text(" READ-ONLY: this terminal shows and changes nothing.")
+        return "-note", "READ-ONLY: this terminal shows and changes nothing."
     return None
 
 
@@ -138,11 +140,11 @@ class StatusBar(Static):
 
 
 class Banner(Static):
-    """One line that is there only when something is wrong."""
+    """What is wrong and what to do about it, in as few lines as it takes; not there where all is well."""
 
     DEFAULT_CSS = """
     Banner {
-        height: 1; display: none; text-wrap: nowrap; text-overflow: ellipsis; text-style: bold;
+        height: 1; padding: 0 1; display: none; text-style: bold;
         &.-bad { display: block; background: #8c1d18; color: #ffffff; }
         &.-warn { display: block; background: #5c4300; color: #ffe9b8; }
         &.-note { display: block; background: $panel; color: $foreground; }
@@ -150,16 +152,19 @@ class Banner(Static):
     }
     """
 
-    _told = Text()
+    _told: tuple[str, ...] = ()
 
     def show(self, snapshot: Snapshot, trusted: Trust, now: datetime, *, read_only: bool) -> None:
         """Appear, change or go."""
-        said = banner_text(snapshot, trusted, now, read_only=read_only)
+        kind, text = banner_text(snapshot, trusted, now, read_only=read_only) or ("", "")
         for name in ("-bad", "-warn", "-note", "-past"):
-            self.set_class(said is not None and said[0] == name, name)
-        text = Text() if said is None else said[1]
-        text.no_wrap = True
-        text.overflow = "ellipsis"
-        if text != self._told:
-            self._told = text
-            self.update(text, layout=False)
+            self.set_class(kind == name, name)
+        width, height = self.screen.size
+        most = 1 if kind == "-past" else 2 if height < _TALL else 3
+        found = [line.plain.rstrip() for line in Text(text).wrap(self.app.console, max(1, width - 2))]
+        lines = (*found[: most - 1], *([fit(" ".join(found[most - 1 :]), width - 2)] if len(found) >= most else []))
+        if lines == self._told:
+            return
+        self._told = lines
+        self.styles.height = len(lines) or 1
+        self.update(Text("\n".join(lines)), layout=False)

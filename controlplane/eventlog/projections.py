@@ -120,6 +120,13 @@ class Projection(Generic[T]):
         key = self.key(event.payload) if isinstance(event.payload, self.payloads) else None
         return () if key is None else (key,)
 
+    def bounded(self, rows: dict[str, T]) -> dict[str, T]:
+        """The rows that stay of these: all of them, or those of highest rank."""
+        if self.keep is None or self.rank is None or len(rows) <= self.keep:
+            return rows
+        rank = self.rank
+        return dict(sorted(rows.items(), key=lambda pair: rank(pair[1]), reverse=True)[: self.keep])
+
     @cached_property
     def types(self) -> frozenset[str]:
         """Type names of the events that it reads."""

@@ -9,9 +9,11 @@ import pytest
 from controlplane.eventlog.errors import StoreUnavailable
 from controlplane.eventlog.latest import LatestReading
 from controlplane.eventlog.log import EventLog
+from controlplane.eventlog.projections import DELIVERIES
 from controlplane.model.errors import ControlplaneError
-from controlplane.model.payloads import TickCompleted
+from controlplane.model.payloads import NotificationQueued, TickCompleted
 from controlplane.model.severity import Severity
+from tests import drafts
 from tests.tui import sample
 from tests.tui.sample import NOW
 from tui.data import POLL, Row, Snapshot, SnapshotReader, tick_interval
@@ -102,14 +104,24 @@ def test_many_new_events_read_whole_projections(log: EventLog) -> None:
     reader = SnapshotReader(counting, "prod")
     reader.poll(NOW)
     counting.asked.clear()
-    facts = [sample.facts("many", labels={"host": str(number)}) for number in range(201)]
+    facts = [sample.facts("many", labels={"host": str(number)}) for number in range(2_001)]
     sample.append(log, [sample.fired(found, timedelta(0)) for found in facts])
 
     after = reader.poll(NOW)
 
-    assert "row" not in counting.asked
+    assert "rows" in counting.asked
+    assert "some" not in counting.asked
     assert after == read(log)
-    assert len(after.rows) == 211
+    assert len(after.rows) == 2_011
+
+
+def test_no_more_deliveries_are_kept_than_the_log_keeps(log: EventLog) -> None:
+    reader = SnapshotReader(log)
+    for first, number in ((0, DELIVERIES.keep), (DELIVERIES.keep, 3)):
+        queued = [NotificationQueued(delivery=drafts.delivery(f"d{first + one}")) for one in range(number)]
+        sample.append(log, [sample.draft(payload, NOW, stream=f"delivery:{payload.delivery.id}") for payload in queued])
+        reader.poll(NOW)
+        assert reader.known()[1]["deliveries"] == log.rows(DELIVERIES)
 
 
 def test_a_failed_source_puts_its_alerts_in_doubt_and_no_others(log: EventLog) -> None:

@@ -39,10 +39,7 @@ class PastLog:
                         found.pop(key, None)
                     else:
                         found[key] = row
-            if projection.keep is not None and len(found) > projection.keep:
-                newest = sorted(found.items(), key=lambda pair: projection.rank(pair[1]), reverse=True)
-                found = dict(newest[: projection.keep])
-            self._rows[projection.name] = found
+            self._rows[projection.name] = projection.bounded(found)
         return self._rows[projection.name]
 
     def row(self, projection: Any, key: str) -> Any:

@@ -153,9 +153,10 @@ class SnapshotReader:
             if not keys:
                 continue
             rows = log.some(projection, keys)
-            self._tables[projection.name] = table = self._tables[projection.name] | rows
+            table = self._tables[projection.name] | rows
             for gone in keys - rows.keys():
                 table.pop(gone, None)
+            self._tables[projection.name] = projection.bounded(table)
             match projection.name:
                 case "alerts":
                     self._names.learn(rows.values())

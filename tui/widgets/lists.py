@@ -191,7 +191,7 @@ def _held(row: Holding, now: datetime) -> str:
 
 
 def _until(row: Holding, now: datetime) -> str:
-    return "alert" if row.until is None else short_age(max(timedelta(0), row.until - now))
+    return "with it" if row.until is None else f"in {short_age(max(timedelta(0), row.until - now))}"
 
 
 def _until_style(row: Holding) -> Style:
@@ -232,7 +232,7 @@ HOLDINGS: Table[Holding] = Table(
         Column("kind", "Kind", 4, 5, 0, _kind_of, lambda _: theme.STRONG),
         Column("severity", "Sev", 4, 4, 3, _held_severity, _held_style),
         Column("held", "Held", 6, 9, 1, _held, _plain, right=True),
-        Column("until", "Left", 6, 6, 1, _until, _until_style, right=True),
+        Column("until", "Ends", 7, 8, 1, _until, _until_style, right=True),
         Column("actor", "By", 6, 16, 0, lambda row, _: safe(row.actor, 30), _plain),
         Column("platform", "Platform", 8, 15, 6, _platform),
         Column("what", "What", 20, 48, 0, lambda row, _: safe(row.what, 120), _plain),

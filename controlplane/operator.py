@@ -293,8 +293,7 @@ class Operator:
         return version, row
 
     def _version(self, stream: str) -> int:
-        newest = next(self._log.read(stream=stream, newest_first=True, limit=1), None)
-        return 0 if newest is None else newest.version
+        return self._log.versions([stream])[stream]
 
     def _alert(self, alert_id: str) -> Alert:
         alert = self._log.row(ALERTS, alert_id)

@@ -32,11 +32,11 @@ def queue_digest(plane: ControlPlane, now: datetime) -> list[DigestQueued]:
     settings = plane.notify.digest
     if settings is None:
         return []
+    version = plane.log.versions([STREAM])[STREAM]
     newest = next(plane.log.read(stream=STREAM, newest_first=True, limit=1), None)
     last = newest.payload.day if newest is not None and isinstance(newest.payload, DigestQueued) else None
     zone = ZoneInfo(settings.location)
     done = []
-    version = newest.version if newest is not None else 0
     known = None if last is None else date.fromisoformat(last)
     for one in due(now, settings.at, zone, known, _began(plane.log)):
         noted, drafts = _drafts(plane, one, now)

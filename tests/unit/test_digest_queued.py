@@ -80,6 +80,18 @@ def test_a_machine_that_was_off(opened: Any, after: timedelta, expected: list[An
     assert noted(plane)[1:] == expected
 
 
+def test_switched_on_again_after_its_days_were_archived(opened: Any, tmp_path: Path) -> None:
+    plane = opened()
+    tick(plane, SEVEN - timedelta(hours=1))
+    tick(plane, SEVEN)
+    plane.log.archive(SEVEN + timedelta(seconds=1), tmp_path / "archive")
+    assert noted(plane) == []
+    for day in (40, 41):
+        queue_digest(plane, SEVEN + timedelta(days=day))
+    assert noted(plane) == [("2026-04-21", ("mail",), False), ("2026-04-22", ("mail",), False)]
+    assert plane.log.versions(["digest"]) == {"digest": 3}
+
+
 @pytest.mark.parametrize(
     ("notify", "to"),
     [

@@ -9,9 +9,9 @@ import pytest
 from controlplane.eventlog.log import EventLog
 from controlplane.eventlog.projections import ALERTS
 from controlplane.model.alerts import Alert
-from controlplane.model.payloads import AlertFired, AlertNoData, AlertPending, AlertResolved
+from controlplane.model.payloads import AlertFired, AlertNoData, AlertPending, AlertResolved, RecommendationProposed
 from controlplane.operator import MAX_NOTE, ActionRefused, Operator
-from tests.drafts import HOSTILE, draft, facts
+from tests.drafts import HOSTILE, draft, facts, recommendation, silence
 
 NOW = datetime(2026, 3, 1, 19, tzinfo=UTC)
 
@@ -187,6 +187,33 @@ def test_other_alerts_are_left_alone(log: EventLog, operator: Operator) -> None:
     fire(log, "a2")
     operator.acknowledge("a1", actor="ada", now=NOW)
     assert row(log, "a2").acknowledged is None
+
+
+@pytest.mark.parametrize("archived", [False, True])
+def test_what_is_older_than_the_log_takes_actions(
+    log: EventLog, operator: Operator, tmp_path: Path, archived: bool
+) -> None:
+    """The events of a stream may all be in the archive while its alert, advice or silence still stands."""
+    month = timedelta(days=31)
+    fire(log)
+    log.append([draft(RecommendationProposed(recommendation=recommendation()), "recommendation:r1")], recorded_at=NOW)
+    operator.silence(silence(minutes=90 * 24 * 60))
+    log.append([draft(AlertFired(facts=facts("a2")), "alert:a2")], recorded_at=NOW + month)
+    if archived:
+        log.archive(NOW + month, tmp_path / "archive")
+        assert list(log.read(stream="alert:a1")) == []
+    now = NOW + month
+    assert operator.note("alert:a1", actor="ada", text="still", now=now) is not None
+    assert operator.acknowledge("a1", actor="ada", now=now) is not None
+    assert operator.undo_acknowledge("a1", actor="ada", now=now) is not None
+    assert operator.approve("r1", actor="ada", now=now) is not None
+    assert operator.reopen("r1", actor="ada", now=now) is not None
+    assert operator.end_silence("s1", actor="ada", now=now) is not None
+    for refused in ("alert:a3", "silence:s1"):
+        with pytest.raises(ActionRefused, match="there is no"):
+            operator.note(refused, actor="ada", text="still", now=now)
+    assert [log.versions([name])[name] for name in ("alert:a1", "recommendation:r1", "silence:s1")] == [4, 3, 2]
+    assert log.verify().ok
 
 
 def test_two_terminals(tmp_path: Path) -> None:

@@ -289,14 +289,11 @@ class ControlplaneApp(TimeKeys, App[None], inherit_bindings=False):
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """What the keys of the screen do, without what is refused now."""
         told = set()
-        for _, binding, enabled, tooltip in screen.active_bindings.values():
+        for node, binding, enabled, tooltip in screen.active_bindings.values():
             if not enabled or binding.action in told or binding.id is None or binding.id.startswith("move."):
                 continue
             told.add(binding.action)
-
-            async def run(action: str = binding.action, node: Screen[object] = screen) -> None:
-                await node.run_action(action)
-
+            run = partial(self.run_action, binding.action, node)  # the node that binds the key, as the key does
             yield SystemCommand(binding.description, tooltip or binding.description, run)
         for name, palette in PALETTES.items():
             if palette is not theme.CURRENT:

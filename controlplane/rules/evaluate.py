@@ -97,13 +97,16 @@ def evaluate(
     sources: Collection[str] | None = None,
     inventory: Inventory | None = None,
     past: Past = NO_PAST,
+    decided: int = NEVER,
 ) -> Evaluation:
     """Evaluate every answered step of the window, in order; all its times lie on the grid of `step_ms`.
 
     `state` (STATE) is where alerts stood before; `recent` (frames.SERIES) are series seen shortly before the
     window, which `missing: alert` rules expect; `sources` are the configured ones: an alert of any other
     source counts as missing, because nothing will ever answer for it again. `inventory` holds limits and settings;
-    `past` gives what derived signals need from before the window. A series has one sample at most a step.
+    `past` gives what derived signals need from before the window. A series has one sample at most a step. Steps up to
+    `decided` (epoch ms) were evaluated before and are in the window for a source that lagged: what the inventory, rules
+    and sources that are gone say was told at them.
     """
     inventory = Inventory() if inventory is None else inventory
     window = derive(compiled.derived, window, inventory, past, step_ms)
@@ -118,17 +121,19 @@ def evaluate(
     rules = compiled.rules.select("rule")
     removed, state = state.join(rules, on="rule", how="anti"), state.join(rules, on="rule", how="semi")
     pairs = find_pairs.find(compiled, sheet, state, drift, recent)
-    answered = _answered(compiled, window.coverage, steps, pairs.index, duplicates)
+    answered = _answered(compiled, window.coverage, steps, pairs.index, duplicates, decided)
     if sources is not None:
-        answered[:, ~pairs.index["source"].is_in([*sources, SOURCE]).to_numpy()] = True
+        gone = ~pairs.index["source"].is_in([*sources, SOURCE]).to_numpy()
+        answered[:, gone] = (steps > decided)[:, None]
     standing = _standing(state, pairs.before)
     expected = np.logical_or.accumulate(pairs.present, axis=0) | pairs.expected
     valued = pairs.present & ~np.isnan(pairs.value)
     seen = Seen(pairs.present, valued, pairs.met, pairs.cleared, answered, expected)
     happened = run(steps, pairs.terms, seen, standing)
+    ended, left = _removed(removed, steps[steps > decided])
     return Evaluation(
-        pl.concat([_removed(removed, int(steps[0])), _transitions(pairs, happened)]),
-        _state(pairs, standing),
+        pl.concat([ended, _transitions(pairs, happened)]).sort("ts", maintain_order=True),
+        pl.concat([_state(pairs, standing), left]),
         duplicates,
         _last_seen(compiled, sheet, drift),
         pairs,
@@ -160,7 +165,12 @@ def _duplicates(compiled: Compiled, sheet: Sheet, drift: pl.DataFrame) -> pl.Dat
 
 
 def _answered(
-    compiled: Compiled, coverage: pl.DataFrame, steps: Ints, index: pl.DataFrame, duplicates: pl.DataFrame
+    compiled: Compiled,
+    coverage: pl.DataFrame,
+    steps: Ints,
+    index: pl.DataFrame,
+    duplicates: pl.DataFrame,
+    decided: int,
 ) -> Bools:
     """Where the source of each pair answered for the signal of its rule, and the rule had no duplicates."""
     views = pl.DataFrame(
@@ -179,8 +189,8 @@ def _answered(
     np.add.at(ends, (np.searchsorted(steps, spans["first"].to_numpy()), spans["alike"].to_numpy()), 1)
     np.add.at(ends, (np.searchsorted(steps, spans["last"].to_numpy(), "right"), spans["alike"].to_numpy()), -1)
     answered: Bools = ends[:-1].cumsum(axis=0) > 0
-    # The inventory, as it was last read, answers at every step.
-    answered[:, (alike["view"].is_null() & (alike["source"] == SOURCE)).to_numpy()] = True
+    # The inventory, as it was last read, answers at every step that is new.
+    answered[:, (alike["view"].is_null() & (alike["source"] == SOURCE)).to_numpy()] = (steps > decided)[:, None]
     silent = alike.join(duplicates.select("rule", "ts").unique(), on="rule")
     answered[np.searchsorted(steps, silent["ts"].to_numpy()), silent["alike"].to_numpy()] = False
     of_pair = index.select("order", "source").join(alike, on=["order", "source"], how="left", maintain_order="left")
@@ -201,10 +211,12 @@ def _standing(state: pl.DataFrame, before: Ints) -> Standing:
     return Standing(values, *times)
 
 
-def _removed(state: pl.DataFrame, ts: int) -> pl.DataFrame:
-    """The end of alerts whose rule is gone."""
-    return state.sort("source", "labels", maintain_order=True).select(
-        pl.lit(ts, pl.Int64).alias("ts"),
+def _removed(state: pl.DataFrame, steps: Ints) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The end of alerts whose rule is gone, at the first of the steps (TRANSITIONS), and those that stay (STATE)."""
+    if not len(steps):
+        return TRANSITIONS.to_frame(), state
+    ended = state.sort("source", "labels", maintain_order=True).select(
+        pl.lit(int(steps[0]), pl.Int64).alias("ts"),
         *_PAIR,
         pl.when(pl.col("state") == PENDING).then(pl.lit("dropped")).otherwise(pl.lit("resolved")).alias("kind"),
         pl.lit(None, pl.Float64).alias("value"),
@@ -212,6 +224,7 @@ def _removed(state: pl.DataFrame, ts: int) -> pl.DataFrame:
         "fired_at",
         pl.lit("rule_removed").alias("reason"),
     )
+    return ended, state.clear()
 
 
 def _transitions(pairs: Pairs, happened: Happened) -> pl.DataFrame:

@@ -107,7 +107,8 @@ class _Machine:
         self._reset(back)
 
         firing = now.state == FIRING
-        early = answered & firing & (ts - now.active_at < terms.for_ms)
+        # What began after the step can't have been active for too short a time at it.
+        early = answered & firing & (ts >= now.active_at) & (ts - now.active_at < terms.for_ms)
         self._record(row, early, _RESOLVED, _RULE_CHANGED)
         now.state[early] = PENDING
         now.fired_at[early] = NEVER

@@ -43,6 +43,7 @@ from controlplane.oncall.roster import SOURCE as SCHEDULES
 from controlplane.oncall.roster import settle
 from controlplane.rules.derive import Past
 from controlplane.rules.evaluate import Evaluation, evaluate
+from controlplane.rules.state import NEVER
 from controlplane.telemetry.collector import Collector, SignalKey
 from controlplane.telemetry.writing import combined
 from controlplane.tick.advise import Adviser, remembered
@@ -98,6 +99,7 @@ def decide(plane: ControlPlane, now: datetime) -> Decided:
         sources=[source.name for source in plane.collectors],
         inventory=inventory,
         past=past,
+        decided=max((row.through_ms for row in health.values() if row.through_ms is not None), default=NEVER),
     )
     drafts = [*_set_aside(plane, now), *_rule_set(plane, now), *_ingested(plane, window, health)]
     drafts += _rule_health(plane, evaluation, end)

@@ -37,13 +37,22 @@ def inventory(*resources: dict[str, Any]) -> Inventory:
     return Inventory(resources=tuple(Resource.model_validate({**BROKER, **one}) for one in resources))
 
 
-def look(rule_set: RuleSet, stock: Inventory, state: pl.DataFrame | None = None, step: int = 1) -> Evaluation:
-    """One step; a source of samples answers for something else."""
-    ts = step * STEP
-    asked = pl.DataFrame([("s", "", "other", ts, ts)], schema=COVERAGE, orient="row")
-    window = Samples(SERIES.to_frame(), SAMPLES.to_frame(), asked)
+def look(
+    rule_set: RuleSet,
+    stock: Inventory,
+    state: pl.DataFrame | None = None,
+    step: int = 1,
+    *,
+    last: int | None = None,
+    decided: int = 0,
+) -> Evaluation:
+    """One step, or those up to the `last` one; a source of samples answers for something else."""
+    asked = ("s", "", "other", step * STEP, (step if last is None else last) * STEP)
+    window = Samples(SERIES.to_frame(), SAMPLES.to_frame(), pl.DataFrame([asked], schema=COVERAGE, orient="row"))
     before = STATE.to_frame() if state is None else state
-    return evaluate(compile_rules(rule_set), before, window, STEP, inventory=stock, sources=["s"])
+    return evaluate(
+        compile_rules(rule_set), before, window, STEP, inventory=stock, sources=["s"], decided=decided * STEP
+    )
 
 
 def kinds(done: Evaluation) -> list[str]:
@@ -194,6 +203,41 @@ def test_a_removed_or_changed_expectation() -> None:
         ('{"resource":"k1","setting":"y"}', "resolved", "missing"),
     ]
     assert not len(done.state)
+
+
+def _told(done: Evaluation) -> list[tuple[int, str, str]]:
+    rows = done.transitions.select("ts", "kind", "reason").iter_rows()
+    return [(ts // STEP, kind, reason) for ts, kind, reason in rows]
+
+
+@pytest.mark.parametrize("hold", ["0s", "30s"])
+@pytest.mark.parametrize(
+    ("before", "now", "last", "expected"),
+    [
+        # The inventory was compared up to step 40; a source that was away is caught up from step 10 on.
+        pytest.param("4", "4", 41, [], id="it goes on"),
+        pytest.param("4", "8", 41, [(41, "resolved", "condition")], id="it is mended"),
+        pytest.param("4", "8", 40, [], id="it is mended, and no step is new"),
+        pytest.param("8", "4", 41, [(41, "begins", "condition")], id="it begins now, not in the past"),
+        pytest.param("8", "4", 40, [], id="it begins, and no step is new"),
+    ],
+)
+def test_steps_that_were_decided_before(
+    before: str, now: str, last: int, expected: list[tuple[int, str, str]], hold: str
+) -> None:
+    rule_set = rules({"setting": "x", "expect": "== 8"}, **{"for": hold})
+    state = STATE.to_frame()
+    for step in (35, 40):
+        state = look(rule_set, inventory({"settings": {"x": before}}), state, step).state
+    done = look(rule_set, inventory({"settings": {"x": now}}), state, 10, last=last, decided=40)
+    begins = "fired" if hold == "0s" else "pending"
+    assert _told(done) == [(step, kind.replace("begins", begins), reason) for step, kind, reason in expected]
+
+
+def test_what_began_after_a_step_was_not_active_for_too_short_a_time_at_it() -> None:
+    rule_set = rules({"setting": "x", "expect": "== 8"})
+    stock = inventory({"settings": {"x": "4"}})
+    assert kinds(look(rule_set, stock, look(rule_set, stock, step=40).state, 10)) == []
 
 
 HOSTILE = [

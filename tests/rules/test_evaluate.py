@@ -181,6 +181,20 @@ def test_alerts_of_a_removed_source_end() -> None:
     assert not len(kept.transitions)
 
 
+@pytest.mark.parametrize(("last", "ends"), [(9, []), (10, []), (11, [11]), (12, [11])])
+@pytest.mark.parametrize("gone", ["source", "rule"])
+def test_they_end_at_a_step_that_is_new(gone: str, last: int, ends: list[int]) -> None:
+    """The alert fired at step 10, up to which all is decided; another source is caught up from step 2 on."""
+    before = evaluate(compiled(OVER), STATE.to_frame(), samples({"a": "101"}, source="old", start=10), STEP).state
+    rules = compiled(OVER) if gone == "source" else compile_rules(rule_set(OVER).model_copy(update={"rules": ()}))
+    late = samples({"b": " ".join(["1"] * (last - 1))}, source="new", start=2)
+    sources = ["new"] if gone == "source" else ["new", "old"]
+    result = evaluate(rules, before, late, STEP, sources=sources, decided=10 * STEP)
+    assert [ts // STEP for ts in result.transitions["ts"]] == ends
+    assert result.transitions["kind"].to_list() == ["resolved"] * len(ends)
+    assert len(result.state) == 1 - len(ends)
+
+
 def test_two_results_with_one_identity_fail_the_rule_and_keep_its_alerts() -> None:
     rules = compiled(OVER)
     before = evaluate(rules, STATE.to_frame(), samples({"a": "101"}), STEP).state

@@ -1,5 +1,6 @@
 """A setting that differs from what is documented: from the inventory to what people read."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from controlplane.model.alerts import Alert
 from controlplane.model.payloads import AlertResolved
 from controlplane.present import condition, measured
 from controlplane.settings import InventoryFile, RecordedSource, Settings
+from controlplane.telemetry.recorded import RecordedCollector
 from controlplane.tick import ControlPlane, tick
 from tui.text import against
 
@@ -56,6 +58,26 @@ def configure(home: Path, **settings: object) -> None:
 
 def alerts(one: ControlPlane) -> dict[str, Alert]:
     return {alert.labels["setting"]: alert for alert in one.log.rows(ALERTS).values()}
+
+
+@pytest.mark.parametrize("begins", [6, 10], ids=["while a source is away", "as it is back"])
+def test_a_source_that_is_caught_up_moves_no_alert(tmp_path: Path, begins: int) -> None:
+    """Another source is away from step 3 on and back at step 10: steps 3 to 9 are in the window again."""
+    configure(tmp_path, **{"io.threads": 8})
+    one = plane(tmp_path)
+    other = tmp_path / "other.csv"
+    late = RecordedSource(name="late", type="recorded", path=other, lookback=STEP)
+    for n in range(1, 13):
+        other.write_text("" if 3 <= n < 10 else "ts,signal,labels,value\n0,another,{},1\n")
+        configure(tmp_path, **{"io.threads": 4 if n >= begins else 8})
+        # A recording is read once.
+        tick(replace(one, collectors=[*one.collectors, RecordedCollector(late, one.step_ms)]), START + n * STEP)
+    told = [(event.occurred_at, event.type) for event in one.log.read() if event.type.startswith("alert_")]
+    assert told == [
+        (START + begins * STEP, "alert_pending.v1"),
+        (START + (begins + 1) * STEP, "alert_fired.v1"),
+    ]
+    one.log.close()
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Compare the inventories with what is known and append what changed."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,6 +8,7 @@ from controlplane.eventlog.projections import RESOURCES, SOURCES
 from controlplane.model.events import Draft, observation
 from controlplane.model.payloads import ResourceRemoved, SourceFailed, SourceRecovered
 from controlplane.model.time import from_ms, on_grid, to_ms
+from controlplane.model.views import KnownResource
 from controlplane.telemetry.collector import SourceError
 from controlplane.telemetry.inventory import inventory_changes
 from controlplane.tick.collect import guarded
@@ -27,7 +28,8 @@ class Inventoried:
 def take_inventory(plane: ControlPlane, now: datetime, only: Collection[str] | None = None) -> list[Inventoried]:
     """Load every inventory and append its changes; an inventory that can't be read changes nothing.
 
-    A resource that several inventories hold is taken from the one that stands first in the settings.
+    A resource that several inventories hold is taken from the one that stands first in the settings. What came from an
+    inventory that the settings no longer name is removed once every other one can be read and doesn't hold it.
     """
     at = from_ms(on_grid(to_ms(now), plane.step_ms))
     known = plane.log.rows(RESOURCES)
@@ -60,6 +62,19 @@ def take_inventory(plane: ControlPlane, now: datetime, only: Collection[str] | N
             key = payload.key if isinstance(payload, ResourceRemoved) else payload.resource.key
             drafts.append(observation(f"resource:{key}", payload, at))
         report.append(Inventoried(source.name, len(own), len(changes)))
+    # One that can't be read may hold them under a new name.
+    if only is None and not any(got.error for got in report):
+        drafts += _left(plane, known, taken, at)
     if drafts:
         plane.log.append(drafts, recorded_at=now)
     return report
+
+
+def _left(plane: ControlPlane, known: Mapping[str, KnownResource], taken: Collection[str], at: datetime) -> list[Draft]:
+    """Removals of the resources of inventories that the settings no longer name; `taken` are those that others hold."""
+    names = {source.name for source in plane.inventories}
+    return [
+        observation(f"resource:{key}", ResourceRemoved(source=row.source, key=key), at)
+        for key, row in sorted(known.items())
+        if row.source not in names and key not in taken
+    ]

@@ -1,6 +1,7 @@
 """Inventory files, quantities with units, and the difference between two inventories."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controlplane import settings
+from controlplane import bootstrap, settings
 from controlplane.documents import parse_document
+from controlplane.eventlog.projections import RESOURCES
 from controlplane.model.errors import InvalidInput
 from controlplane.model.resources import Capacity, Resource, ResourceKind
 from controlplane.model.units import parse_bits_per_second, parse_bytes
 from controlplane.telemetry.inventory import InventoryFile, inventory_changes
+from controlplane.tick.inventory import take_inventory
 
 
 def load(folder: Path, text: str, name: str = "inventory.yaml") -> tuple[Resource, ...]:
@@ -308,6 +311,78 @@ def test_changes_turn_one_inventory_into_the_other(old: list[Resource], new: lis
                 known[change.resource.key] = change.resource
     assert known == {r.key: r for r in new}
     assert inventory_changes(known, new, "s") == []
+
+
+# inventories that the settings no longer name
+
+
+class Stock:
+    """A control plane that takes inventory every minute, with other settings each time."""
+
+    def __init__(self, home: Path) -> None:
+        self.home, self.now = home, datetime(2026, 3, 1, 19, tzinfo=UTC)
+
+    def take(self, *, only: set[str] | None = None, **files: str) -> dict[str, str]:
+        """The resources that are known after reading `files` (inventory → the ids in it), with where from."""
+        sources = []
+        for name, ids in files.items():
+            path = self.home / f"{name}.yaml"
+            path.write_text(f"resources: [{', '.join(f'{{id: {id_}, kind: host}}' for id_ in ids.split())}]")
+            sources.append(settings.InventoryFile(name=name, type="inventory", platform="p", path=path))
+        self.now += timedelta(minutes=1)
+        plane = bootstrap.control_plane(settings.Settings(home=self.home, rules=(), sources=tuple(sources)))
+        try:
+            take_inventory(plane, self.now, only)
+            return {key.removeprefix("p/"): row.source for key, row in sorted(plane.log.rows(RESOURCES).items())}
+        finally:
+            plane.log.close()
+
+
+@pytest.fixture
+def stock(tmp_path: Path) -> Stock:
+    opened = Stock(tmp_path)
+    assert opened.take(hosts="h1 h2", brokers="b1") == {"b1": "brokers", "h1": "hosts", "h2": "hosts"}
+    return opened
+
+
+@pytest.mark.parametrize(
+    ("files", "left"),
+    [
+        ({"brokers": "b1"}, {"b1": "brokers"}),
+        ({"brokers": "b1 h2"}, {"b1": "brokers", "h2": "brokers"}),
+        ({"machines": "h1", "brokers": "b1"}, {"b1": "brokers", "h1": "machines"}),
+        ({"brokers": ""}, {}),
+        ({}, {}),
+        ({"hosts": "h1 h2", "brokers": "b1"}, {"b1": "brokers", "h1": "hosts", "h2": "hosts"}),
+    ],
+    ids=["removed", "merged", "renamed", "removed with the last one emptied", "all removed", "all there"],
+)
+def test_what_no_inventory_of_the_settings_holds_is_removed(
+    stock: Stock, files: dict[str, str], left: dict[str, str]
+) -> None:
+    assert stock.take(**files) == left
+    assert stock.take(**files) == left
+
+
+def test_an_inventory_that_cannot_be_read_may_hold_what_another_one_had(stock: Stock) -> None:
+    kept = {"b1": "brokers", "h1": "hosts", "h2": "hosts"}
+    assert stock.take(machines="h1 h1", brokers="b1") == kept
+    assert stock.take(machines="h1", brokers="b1 b1") == kept | {"h1": "machines"}
+    assert stock.take(machines="h1", brokers="b1") == {"b1": "brokers", "h1": "machines"}
+
+
+def test_a_look_at_some_inventories_removes_nothing_of_others(stock: Stock) -> None:
+    assert stock.take(only={"brokers"}, brokers="b1 b2") == {
+        "b1": "brokers",
+        "b2": "brokers",
+        "h1": "hosts",
+        "h2": "hosts",
+    }
+
+
+def test_one_that_comes_back_is_known_again(stock: Stock) -> None:
+    assert stock.take(brokers="b1") == {"b1": "brokers"}
+    assert stock.take(hosts="h2", brokers="b1") == {"b1": "brokers", "h2": "hosts"}
 
 
 TEXTS = {

@@ -55,8 +55,9 @@ def test_a_file_that_can_be_run(run: Run, replayed: Evening, here: Path) -> None
 
 def test_ansible_for_a_volume(run: Run, replayed: Evening) -> None:
     shown = run("recommendations", "export", named(replayed, "datalyptica-storage-growth"), "--format", "ansible")
-    play, revert = yaml.safe_load(shown.out)
-    assert play["hosts"] == "kafka-04"
+    expiry, play, revert = yaml.safe_load(shown.out)
+    assert {one["hosts"] for one in (expiry, play, revert)} == {"localhost"}
+    assert play["tasks"][0]["ansible.builtin.command"]["argv"][:3] == ["ssh", "--", "kafka-04"]
     assert revert["tags"] == ["never", "revert"]
 
 

@@ -1,6 +1,7 @@
 """Recommendations handed over: what is written parses and runs as it was meant, and no hostile name slips in."""
 
 import os
+import re
 import subprocess
 from datetime import timedelta
 from pathlib import Path
@@ -181,23 +182,72 @@ def test_strings_of_hcl_are_no_templates(value: str) -> None:
     assert "\n" not in quoted
 
 
-def test_ansible_runs_over_ssh_and_without_questions() -> None:
-    (play, revert) = checked(export(SSH, "ansible").text, "ansible")
-    assert (play["hosts"], play["tasks"][0]["ansible.builtin.shell"]["cmd"]) == (
-        "kafka-04",
-        'sudo lvextend "$(findmnt /data)"',
-    )
-    assert revert["tags"] == ["never", "revert"]
-    (play, revert) = checked(export(PRIMARY, "ansible").text, "ansible")
-    assert [task["ansible.builtin.command"]["argv"] for task in play["tasks"]] == [
-        ["patronictl", "list", "--", "hybrid-pg"],
-        ["patronictl", "failover", "--force", "--candidate=pg-2", "--", "hybrid-pg"],
+def plays_of(change: Recommendation) -> list[dict[str, Any]]:
+    """The plays behind the one that looks at the time."""
+    plays: list[dict[str, Any]]
+    expiry, *plays = checked(export(change, "ansible").text, "ansible")
+    assert list(expiry["tasks"][0]) == ["name", "ansible.builtin.fail", "when"]
+    return plays
+
+
+def modules(play: dict[str, Any]) -> list[str]:
+    return [list(task)[1].removeprefix("ansible.builtin.") for task in play["tasks"]]
+
+
+@pytest.mark.parametrize("host", ["kafka-04", "root@kafka-1"])
+def test_ansible_runs_ssh_itself(host: str) -> None:
+    remote = 'sudo lvextend "$(findmnt /data)"'
+    change = made("add_storage", (command(["ssh", "--", host, remote]),), ("# can't shrink",))
+    (play, revert) = plays_of(change)
+    assert (play["hosts"], play["connection"]) == ("localhost", "local"), "a host that no inventory has is skipped"
+    told = {"argv": ["ssh", "--", host, remote], "expand_argument_vars": False}
+    assert play["tasks"][0]["ansible.builtin.command"] == told
+    assert (revert["tags"], modules(revert)) == (["never", "revert"], ["debug"])
+
+
+def test_ansible_runs_without_questions_of_commands() -> None:
+    (play, revert) = plays_of(PRIMARY)
+    assert [task["ansible.builtin.command"] for task in play["tasks"]] == [
+        {"argv": ["patronictl", "list", "--", "hybrid-pg"]},
+        {"argv": ["patronictl", "failover", "--force", "--candidate=pg-2", "--", "hybrid-pg"]},
     ]
     assert revert["tasks"][0]["ansible.builtin.command"]["argv"][:3] == ["patronictl", "reinit", "--force"]
-    (play,) = checked(export(PIPED, "ansible").text, "ansible")
-    assert [list(task)[1] for task in play["tasks"]] == ["ansible.builtin.shell"] * 2
-    plays = checked(export(GROW, "ansible").text, "ansible")
-    assert [play["hosts"] for play in plays] == ["localhost", "redis-001", "localhost"]
+
+
+@pytest.mark.parametrize(
+    ("line", "code"), [("false | cat", 1), ('echo "$NOBODY_SET_IT" | cat', 1), ("echo a | cat", 0)]
+)
+def test_a_pipe_of_a_playbook_fails_with_its_first_part(line: str, code: int) -> None:
+    (play,) = plays_of(made("rebalance", (line,)))
+    shell = play["tasks"][0]["ansible.builtin.shell"]
+    assert shell["executable"] == "/bin/bash"
+    assert subprocess.run(["bash", "-c", shell["cmd"]], capture_output=True, check=False).returncode == code
+
+
+@pytest.mark.parametrize(("seconds", "ends"), [(-1, True), (0, True), (1, False)])
+def test_a_playbook_of_expired_advice_ends_before_its_first_step(seconds: int, ends: bool) -> None:
+    plays = checked(export(SSH, "ansible").text, "ansible")
+    assert {play["hosts"] for play in plays} == {"localhost"}, "what fails on the only host ends the playbook"
+    assert [play["tags"] for play in plays] == [["apply"], ["apply"], ["never", "revert"]]
+    (task,) = plays[0]["tasks"]
+    assert "has expired" in task["ansible.builtin.fail"]["msg"]
+    form, limit = re.fullmatch(r"now\(utc=true, fmt='(.+)'\) >= '(.+)'", task["when"]).groups()  # type: ignore[union-attr]
+    assert ((SSH.expires_at - timedelta(seconds=seconds)).strftime(form) >= limit) == ends
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (("# empty the data directory", "etcdctl member add a"), ["pause", "assert", "command"]),
+        (("etcdctl member add a", "# stop it"), ["command", "debug"]),
+        (("etcdctl member add a", "# empty b", "etcdctl member add b"), ["command", "pause", "assert", "command"]),
+    ],
+)
+def test_work_by_hand_before_a_command_is_asked_for(lines: tuple[str, ...], expected: list[str]) -> None:
+    for change in (made("scale_in", lines), made("scale_in", ("etcdctl member list",), lines)):
+        assert modules(plays_of(change)[-1]) == expected
+    stands = planned(("by hand", (), ("# do it",)), ("go", (), (kubectl(),)), ("watch", (), ("# look",)))
+    assert [modules(play) for play in plays_of(stands)] == [["pause", "assert"], ["command"], ["debug"]]
 
 
 NAMES = [
@@ -265,7 +315,7 @@ def test_whatever_is_handed_over_is_read_as_it_was_meant(name: str) -> None:
         written = export(made("scale_out", (command(argv),)), "ansible").text
     except NotExported:
         return
-    (play,) = yaml.safe_load(written)
+    (_, play) = yaml.safe_load(written)
     assert play["tasks"][0]["ansible.builtin.command"]["argv"] == argv
 
 
@@ -393,9 +443,10 @@ def test_texts_of_a_plan_are_told_and_never_run(tmp_path: Path, told: str) -> No
     code, called, said = answered(tmp_path, change, "kubectl", "", "apply", "--yes")
     assert (code, called) == (0, 1)
     assert "  before: x\n" in said
-    (asked, scaled) = checked(export(change, "ansible").text, "ansible")
-    assert "{{" not in str(asked)
-    assert scaled["tasks"][0]["ansible.builtin.command"]["argv"][0] == "kubectl"
+    (play,) = plays_of(change)
+    assert "{{" not in str(play)
+    assert modules(play) == ["pause", "assert", "command"]
+    assert play["tasks"][2]["ansible.builtin.command"]["argv"][0] == "kubectl"
     written = export(planned((told, (told,), REFRESH)), "terraform").text
     code_lines = [line for line in written.splitlines() if line and not line.startswith("#")]
     assert code_lines == [
@@ -452,18 +503,26 @@ def test_terraform_changes_the_template_and_tells_the_rest() -> None:
     assert "# then, outside Terraform: aws autoscaling start-instance-refresh" in written
 
 
-def test_ansible_waits_before_each_step() -> None:
-    plays = checked(export(RESIZE, "ansible").text, "ansible")
-    assert [next(iter(set(play["tasks"][0]) - {"name", "when"})).rpartition(".")[2] for play in plays] == [
-        "pause",
-        "pause",
-        "command",
-        "pause",
-        "command",
+def test_ansible_asks_before_each_step() -> None:
+    plays = plays_of(RESIZE)
+    assert [modules(play) for play in plays] == [
+        ["pause", "assert"],
+        ["pause", "assert", "command", "command"],
+        ["debug"],
+        ["command", "command"],
     ]
-    assert plays[0]["tasks"][0]["when"] == "confirmed is not defined"
-    assert "- the peak is below 20 %" in plays[0]["tasks"][0]["ansible.builtin.pause"]["prompt"]
-    assert [play["tags"] for play in plays] == [["apply"]] * 4 + [["never", "revert"]]
+    asked, answered = plays[0]["tasks"]
+    assert asked["when"] == answered["when"] == "confirmed is not defined"
+    assert "- the peak is below 20 %" in asked["ansible.builtin.pause"]["prompt"]
+    # an empty answer is also that of a pipeline, where nobody can give one
+    assert answered["ansible.builtin.assert"]["that"] == f"{asked['register']}.user_input == 'y'"
+    assert [play["tags"] for play in plays] == [["apply"]] * 3 + [["never", "revert"]]
+
+
+def test_dollars_of_arguments_are_no_variables_of_ansible() -> None:
+    told = [task["ansible.builtin.command"] for task in plays_of(RESIZE)[1]["tasks"][2:]]
+    assert "--source-version=$Latest" in told[0]["argv"]
+    assert [one.get("expand_argument_vars") for one in told] == [False, None]
 
 
 @pytest.mark.parametrize(

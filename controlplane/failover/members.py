@@ -11,6 +11,7 @@ from controlplane.model.labels import printable
 from controlplane.model.methods import Primary
 from controlplane.model.methods.eligibility import Eligibility
 from controlplane.model.resources import Inventory, Resource
+from controlplane.model.takeover import REMEMBERED
 from controlplane.model.time import human_duration, to_ms
 from controlplane.model.units import human
 from controlplane.readiness.databases import Refused, is_excluded, names_of, refused
@@ -115,10 +116,10 @@ def read_cluster(history: History, p: Primary, inventory: Inventory) -> Cluster:
             f"none of the hosts that report {WAL} for cluster {shown} is in the inventory. Give its resources the id "
             "or host that the label host has"
         )
-    was = _primary(resources, keyed[WAL], keyed[LAG], shown)
+    began = to_ms(history.alert.active_at)
+    was = _primary(resources, keyed[WAL], keyed[LAG], p, at_ms=history.at_ms, began=began, shown=shown)
     lost_wal = keyed[WAL].filter(pl.col("host") == was.id)
     # Its series may go on with the last position; what counts is what it wrote while it still was the primary.
-    began = to_ms(history.alert.active_at)
     written = lost_wal.filter(pl.col("ts") <= began)
     gone_ms = min(began, _newest(lost_wal) or began)
     members = {resource.id: _member(resource, keyed, gone_ms) for resource in resources}
@@ -224,29 +225,57 @@ def _member(resource: Resource, keyed: dict[str, pl.DataFrame], gone_ms: int | N
     )
 
 
-def _primary(resources: tuple[Resource, ...], wal: pl.DataFrame, lags: pl.DataFrame, shown: str) -> Resource:
-    """Who wrote: the furthest of those with a position but no replication lag, else of all, else the inventory's word.
+def _primary(
+    resources: tuple[Resource, ...],
+    wal: pl.DataFrame,
+    lags: pl.DataFrame,
+    p: Primary,
+    *,
+    at_ms: int,
+    began: int,
+    shown: str,
+) -> Resource:
+    """Who wrote before the alert began: the furthest of those that did, else the inventory's word on those that tie.
 
     The furthest is looked for when all were read: a replica that is read once more after the loss is ahead by chance.
+    AdviceError where it can't be told.
     """
-    alone = wal.join(lags.select("host").unique(), on="host", how="anti")
-    pool = wal if alone.is_empty() else alone
+    # Who gives up being the primary follows when the alert begins.
+    hosts = _writing(wal.filter(pl.col("ts") < began), lags.filter(pl.col("ts") < began), began)
+    if not hosts:
+        # Where a primary tells a lag too, only its silence sets it apart.
+        newest = wal.group_by("host").agg(pl.col("ts").max())
+        hosts = newest.filter(pl.col("ts") < at_ms - ms(p.reachable_within))["host"].to_list()
+    pool = wal.filter(pl.col("ts") <= began, pl.col("host").is_in(hosts))
+    untold = f"which member of cluster {shown} was the primary can't be told: "
+    if pool.is_empty():
+        raise AdviceError(untold + "all that were heard of before the alert follow another one. See patronictl history")
+    # Who had been silent for long when the furthest position was reached is a primary that was lost earlier.
+    reached = int(pool.filter(pl.col("value") == pl.col("value").max()).sort("ts")["ts"][0])
+    heard = pool.group_by("host").agg(pl.col("ts").max()).filter(pl.col("ts") >= reached - ms(p.reachable_within))
+    pool = pool.join(heard, on="host", how="semi")
     everyone = pl.col("host").n_unique().over("ts") == pool["host"].n_unique()
     together = last(pool.filter(everyone), "host")
-    furthest = together.filter(pl.col("value") == pl.col("value").max())
-    if furthest.height == 1:
-        return next(resource for resource in resources if resource.id == furthest["host"][0])
-    stated = [
-        resource
-        for resource in resources
-        if "primary" in (resource.attributes.get("role"), resource.attributes.get("started_as"))
-    ]
-    if len(stated) == 1:
-        return stated[0]
+    ahead = together.filter(pl.col("value") == pl.col("value").max()) if together.height else heard
+    tied = [one for one in resources if one.id in ahead["host"]]
+    stated = [one for one in tied if "primary" in (one.attributes.get("role"), one.attributes.get("started_as"))]
+    for found in (tied, stated):
+        if len(found) == 1:
+            return found[0]
     raise AdviceError(
-        f"which member of cluster {shown} was the primary can't be told: none is ahead of the others in {WAL}, and the "
-        "inventory names none (attribute started_as: primary)"
+        untold + f"none is ahead of the others in {WAL}, and the inventory names none of them (attribute started_as: "
+        "primary)"
     )
+
+
+def _writing(wal: pl.DataFrame, lags: pl.DataFrame, began: int) -> list[str]:
+    """Those whose newest position is newer than their newest lag: in the hour before the alert, else before it."""
+    newest = wal.group_by("host").agg(pl.col("ts").max()).sort("host")
+    lagged = lags.group_by("host").agg(pl.col("ts").max().alias("lag_ts"))
+    follows = (pl.col("lag_ts") >= pl.col("ts")).fill_null(value=False)
+    writes = newest.join(lagged, on="host", how="left").filter(~follows)
+    recent = writes.filter(pl.col("ts") > began - ms(REMEMBERED))
+    return (recent if recent.height else writes)["host"].to_list()
 
 
 def _write_rate(wal: pl.DataFrame, over_ms: int) -> float:

@@ -1,6 +1,7 @@
 """A lost primary: who was it, who may take over, what is lost at most, and when no advice is given."""
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -13,6 +14,7 @@ from controlplane.frames import Samples
 from controlplane.model.errors import AdviceError
 from controlplane.model.recommendations import Proposal
 from controlplane.model.resources import Resource
+from controlplane.model.units import human
 from tests.advice_cases import (
     HOSTILE,
     PRICES,
@@ -238,6 +240,87 @@ def test_equal_positions_are_settled_by_the_inventory() -> None:
         ask(equal, *NODES[:2])
     stated = (node("pg-1", attributes={"started_as": "primary"}), NODES[1])
     assert ask(equal, *stated).to == "pg-2"
+
+
+HISTORY = timedelta(hours=6)
+
+
+def role(
+    name: str, position: Callable[[float], float], *, leads: tuple[float, float], until: float = 0
+) -> list[Series]:
+    """A member with a lag sample wherever it doesn't lead; times are seconds before AT, `leads` from and to."""
+    labels, begin = {"cluster": "orders", "host": name}, -leads[0]
+    end = timedelta(seconds=until)
+    return [
+        (WAL, labels, moving(position, HISTORY, end)),
+        (LAG, labels, moving(lambda s: None if begin < s <= -leads[1] else 0.05, HISTORY, end)),
+    ]
+
+
+@pytest.mark.parametrize("earlier", [10_800, 3_900, 3_720, 3_705, 1_200, 240])
+def test_a_primary_that_was_lost_earlier_isnt_the_one_that_is_lost_now(earlier: int) -> None:
+    # pg-1 dies, pg-2 takes over and dies too; pg-3 has received nothing since pg-1 died.
+    parts = (
+        role("pg-1", lambda s: BASE + RATE * s, leads=(30_000, 0), until=earlier),
+        role("pg-2", lambda s: BASE + RATE * s - 9, leads=(earlier - 15, 0), until=135),
+        role("pg-3", lambda s: BASE + RATE * min(s, -earlier) - 9, leads=(0, 0)),
+    )
+    nodes = (node("pg-1", attributes={"started_as": "primary"}), *NODES[1:])
+    proposal = ask(cluster_of(*parts), *nodes)
+    assert (proposal.kind, proposal.from_) == ("investigate", "pg-2 (lost)")
+    assert (
+        refused(proposal)["Promote pg-3"] == f"{human((earlier - 135) * RATE, 'By')} of WAL behind, more than 1.049 MB"
+    )
+    assert refused(proposal)["Promote pg-1"].startswith("no sample for")
+
+
+@pytest.mark.parametrize(("silent", "lost"), [(3_720, "pg-2"), (3_705, "pg-1")])
+def test_an_idle_primary_that_was_lost_earlier_is_remembered_for_an_hour(silent: int, lost: str) -> None:
+    # Nothing was written since, so that positions don't tell who was the last one; the inventory does.
+    parts = (
+        role("pg-1", lambda s: BASE, leads=(30_000, 0), until=silent),
+        role("pg-2", lambda s: BASE, leads=(silent, 0), until=135),
+        role("pg-3", lambda s: BASE, leads=(0, 0)),
+    )
+    nodes = (node("pg-1", attributes={"started_as": "primary"}), *NODES[1:])
+    assert ask(cluster_of(*parts), *nodes).from_ == f"{lost} (lost)"
+
+
+@pytest.mark.parametrize("ago", [18_000, 3_600, 600, 165])
+def test_after_a_switchover_the_new_primary_is_the_lost_one_whatever_the_inventory_says(ago: int) -> None:
+    # Nobody writes: all positions are equal.
+    parts = (
+        role("pg-1", lambda s: BASE, leads=(30_000, ago)),
+        role("pg-2", lambda s: BASE, leads=(ago, 0), until=135),
+        role("pg-3", lambda s: BASE, leads=(0, 0)),
+    )
+    nodes = (node("pg-1", attributes={"started_as": "primary"}), *NODES[1:])
+    proposal = ask(cluster_of(*parts), *nodes)
+    assert (proposal.from_, proposal.to) == ("pg-2 (lost)", "pg-1")
+    assert any("Fence pg-2" in step.do for step in proposal.plan)
+    assert not any("Fence pg-1" in step.do for step in proposal.plan)
+
+
+def test_who_gave_up_being_the_primary_as_the_alert_began_was_it() -> None:
+    parts = (role("pg-1", lambda s: BASE, leads=(30_000, 135)), role("pg-2", lambda s: BASE, leads=(0, 0)))
+    assert ask(cluster_of(*parts), *NODES[:2]).from_ == "pg-1 (lost)"
+
+
+def test_a_loss_long_before_the_alert_is_found_where_nobody_wrote_since() -> None:
+    parts = (
+        role("pg-1", lambda s: BASE, leads=(30_000, 0), until=10_800),
+        role("pg-2", lambda s: BASE - 9, leads=(0, 0)),
+    )
+    proposal = ask(cluster_of(*parts), *NODES[:2])
+    assert (proposal.from_, proposal.to) == ("pg-1 (lost)", "pg-2")
+
+
+def test_where_all_follow_only_a_silent_member_can_be_the_lost_one() -> None:
+    replica = role("pg-2", lambda s: BASE - 9, leads=(0, 0))
+    silent = role("pg-1", lambda s: BASE, leads=(0, 0), until=135)
+    assert ask(cluster_of(silent, replica), *NODES[:2]).from_ == "pg-1 (lost)"
+    with pytest.raises(AdviceError, match="all that were heard of before the alert follow another one"):
+        ask(cluster_of(role("pg-1", lambda s: BASE, leads=(0, 0)), replica), *NODES[:2])
 
 
 def test_a_frozen_last_position_isnt_taken_for_a_living_primary() -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from controlplane.model.alerts import Alert
-from controlplane.model.payloads import NotificationSuppressed
+from controlplane.model.payloads import NotificationQueued, NotificationSuppressed
 from controlplane.model.resources import Resource, ResourceKind
 from controlplane.model.views import DeliveryRecord, KnownResource
 from tui.data.entries import Names, entries
@@ -16,8 +16,13 @@ from tui.data.snapshot import Snapshot
 
 PLACES = ("host", "cluster", "zone", "region")
 """From near to far."""
+TOLD = 12
+"""How many messages are told of, the newest."""
+UNTOLD = 5
+"""How many of those that were suppressed."""
 _EVENTS = 100
-_SUPPRESSED = 200
+_LOOKED = 5_000
+"""How far back messages are looked for, in messages; it is done again after each tick."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +46,11 @@ class Story:
     events: tuple[Entry, ...] = ()
     """Oldest first."""
     told: tuple[DeliveryRecord, ...] = ()
-    """Messages about its incident since it fired, oldest first."""
+    """The newest messages about its incident since it fired, oldest first."""
+    told_from: datetime | None = None
+    """From when on messages are known, where that is later than it fired."""
     untold: tuple[tuple[datetime, str, str], ...] = ()
-    """(time, channel, reason) of what was suppressed."""
+    """(time, channel, reason) of what was suppressed last, oldest first."""
     places: tuple[Place, ...] = ()
     same: tuple[Row, ...] = ()
     """Other alerts of the same rule."""
@@ -72,13 +79,14 @@ def read_story(log: Log, row: Row, snapshot: Snapshot, book: Rulebook) -> Story:
         if alert.id in incident.firing or alert.id in incident.told
     }
     since = row.since
-    told = tuple(record for record in snapshot.deliveries if record.incident in incidents and record.queued_at >= since)
+    told, told_from = _told(log, incidents, since, snapshot)
     resources: Mapping[str, KnownResource] = log.rows(RESOURCES)
     return Story(
         alert=alert.id,
         position=snapshot.position,
         events=events_of(log, alert, snapshot.position),
         told=told,
+        told_from=told_from,
         untold=_untold(log, incidents, since, snapshot.position),
         places=around(alert, snapshot.rows, [known.resource for known in resources.values()]),
         same=tuple(
@@ -93,13 +101,56 @@ def read_story(log: Log, row: Row, snapshot: Snapshot, book: Rulebook) -> Story:
     )
 
 
+def _told(
+    log: Log, incidents: set[str], since: datetime, snapshot: Snapshot
+) -> tuple[tuple[DeliveryRecord, ...], datetime | None]:
+    """The newest messages about incidents since a time, and from when on they are known where that is later."""
+    from controlplane.eventlog.projections import DELIVERIES
+
+    kept, keep = snapshot.deliveries, DELIVERIES.keep
+    found = [record for record in kept if record.incident in incidents and record.queued_at >= since][-TOLD:]
+    if not incidents or len(found) == TOLD or keep is None or len(kept) < keep or kept[0].queued_at < since:
+        return tuple(found), None
+    # What was queued before the ones that are kept is in the log alone.
+    begin: datetime | None = None
+    known, names = {record.id for record in kept}, dict[str, None]()
+    looked, last, types = 0, since, {"notification_queued.v1"}
+    for event in log.read(until=kept[0].position - 1, types=types, newest_first=True, limit=_LOOKED):
+        if event.occurred_at < since or len(found) + len(names) == TOLD:
+            break
+        looked, last = looked + 1, event.occurred_at
+        match event.payload:
+            case NotificationQueued(delivery=one) if one.message.incident in incidents and one.id not in known:
+                names[one.id] = None
+    else:
+        begin = last if looked == _LOOKED else _archived(log, since)
+    older = [_delivery(log, name, snapshot.position) for name in reversed(names)]
+    return (*(record for record in older if record is not None), *found), begin
+
+
+def _delivery(log: Log, name: str, until: int) -> DeliveryRecord | None:
+    """The state of a delivery at a position."""
+    from controlplane.eventlog.folds import fold_delivery
+
+    row: DeliveryRecord | None = None
+    for event in log.read(until=until, stream=f"delivery:{name}"):
+        row = fold_delivery(row, event)
+    return row
+
+
+def _archived(log: Log, since: datetime) -> datetime | None:
+    """When the log begins, where what was before is archived and is later than a time."""
+    first = next(iter(log.read(limit=1)), None)
+    return None if first is None or first.position == 1 or first.occurred_at <= since else first.occurred_at
+
+
 def _untold(log: Log, incidents: set[str], since: datetime, until: int) -> tuple[tuple[datetime, str, str], ...]:
     if not incidents:
         return ()
-    found = []
+    found: list[tuple[datetime, str, str]] = []
     types = {"notification_suppressed.v1"}
-    for event in log.read(until=until, types=types, newest_first=True, limit=_SUPPRESSED):
-        if event.occurred_at < since:
+    for event in log.read(until=until, types=types, newest_first=True, limit=_LOOKED):
+        if event.occurred_at < since or len(found) == UNTOLD:
             break
         payload = event.payload
         if isinstance(payload, NotificationSuppressed) and payload.incident in incidents:

@@ -13,7 +13,7 @@ from tui import theme
 from tui.data import Entry, Row
 from tui.data.outlook import Outlook
 from tui.data.rulebook import RuleFacts
-from tui.data.story import Place, Story
+from tui.data.story import TOLD, UNTOLD, Place, Story
 from tui.describe.parts import LINE, heading, pairs, worded
 from tui.text import brief, safe, stamp, where
 
@@ -121,7 +121,7 @@ def told_lines(story: Story, now: datetime) -> RenderableType:
         DeliveryState.DEAD: ("NOT  ", theme.BAD),
         DeliveryState.SUPPRESSED: ("held ", theme.DOUBT),
     }
-    for record in story.told[-_EVENTS:]:
+    for record in story.told[-TOLD:]:
         word, style = words[record.state]
         line = Text.assemble((f"{stamp(record.at, now)} ", theme.QUIET), (f"{word} ", style), overflow="fold")
         line.append(safe(record.channel, 40), theme.STRONG).append(f" {record.action.value}", theme.PLAIN)
@@ -133,9 +133,13 @@ def told_lines(story: Story, now: datetime) -> RenderableType:
         if record.error:
             line.append(f": {safe(record.error, LINE)}", theme.DOUBT)
         parts.append(line)
-    for at, channel, reason in story.untold[-_SHOWN:]:
+    for at, channel, reason in story.untold[-UNTOLD:]:
         line = Text.assemble((f"{stamp(at, now)} ", theme.QUIET), ("held  ", theme.DOUBT), overflow="fold")
         parts.append(line.append(f"{safe(channel or 'nobody', 40)}: {safe(reason, LINE)}", theme.PLAIN))
+    if story.told_from is not None:
+        begin = stamp(story.told_from, now)
+        none = "" if parts else f"Nobody was told since {begin}. "
+        parts.append(Text(f"{none}Messages before {begin} aren't known here.", theme.DOUBT, overflow="fold"))
     return Group(*parts) if parts else Text("Nobody was told since it fired.", theme.DOUBT)
 
 

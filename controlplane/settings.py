@@ -17,6 +17,7 @@ from controlplane.model.digest import DailyDigest
 from controlplane.model.oncall import NOBODY, Escalation, Person
 from controlplane.model.rate import RateField
 from controlplane.model.routes import Inhibition, Route, Times
+from controlplane.model.time import format_duration
 from controlplane.schedules import Schedule, check_people
 from controlplane.secret import MissingSecret as MissingSecret
 from controlplane.secret import Secret as Secret
@@ -295,4 +296,15 @@ class Settings(Model):
             raise ValueError("a source is called on-call, as what schedules are shown under; rename it")
         if any(source.name == "controlplane" for source in self.sources):
             raise ValueError("a source is called controlplane, as what the control plane knows of itself; rename it")
+        return self
+
+    @model_validator(mode="after")
+    def _kept(self) -> Self:
+        for source in self.sources:
+            if isinstance(source, SourceBase) and source.max_catch_up > self.retention.full:
+                reach, kept = format_duration(source.max_catch_up), format_duration(self.retention.full)
+                raise ValueError(
+                    f"max_catch_up of the source {source.name} ({reach}) is longer than retention.full ({kept}): what "
+                    "is asked for must be kept until it is decided; shorten max_catch_up or lengthen retention.full"
+                )
         return self

@@ -29,10 +29,11 @@ _COLUMNS: dict[Aggregate, str] = {"avg": "avg", "min": "min", "max": "max", "las
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What to read: (after, until] of some or all signals and packs; `aggregate` where rollups are wanted."""
+    """What to read: (after, until] of some or all sources, signals and packs; `aggregate` where rollups are wanted."""
 
     after: int
     until: int
+    sources: Collection[str] | None
     signals: Collection[str] | None
     platforms: Collection[str] | None
     aggregate: Aggregate | None
@@ -57,11 +58,19 @@ def read(connection: Connection, window: Window, step_ms: int) -> Samples:
         column = _COLUMNS[window.aggregate]
         tables += [_FIVE_MINUTES.format(column=column), _HOURLY.format(column=column)]
         kept["five_minutes_since"] = five_minutes_since
+    coverage = fetch(connection, _COVERAGE + condition, {**times, **chosen}).cast(COVERAGE)
+    if coverage.is_empty() and window.aggregate is None:
+        # Nothing was answered, so there is nothing to look for among the samples of all the others.
+        return Samples.empty()
     rows = fetch(connection, " ".join(table + of_chosen for table in tables), {**times, **kept, **chosen})
     with frames(connection, {"rows": rows}):
         series = fetch(connection, _SERIES_OF_ROWS)
-    coverage = fetch(connection, _COVERAGE + condition, {**times, **chosen}).cast(COVERAGE)
     return _numbered(series, rows, _clipped(coverage, after, window.until, step_ms))
+
+
+def kept_since(connection: Connection) -> int:
+    """The instant (epoch ms) since which samples are kept at full resolution, 0 where none were dropped."""
+    return int(connection.execute(_KEPT).fetchall()[0][0])
 
 
 _SERIES = """
@@ -96,16 +105,11 @@ def series_of(connection: Connection, signals: Collection[str]) -> pl.DataFrame:
 
 
 def _condition(window: Window) -> tuple[str, dict[str, object]]:
-    """SQL that narrows series or coverage to the chosen signals and packs, and its parameters."""
-    chosen: dict[str, object] = {}
-    condition = ""
-    if window.signals is not None:
-        condition += " AND signal = ANY($signals)"
-        chosen["signals"] = list(window.signals)
-    if window.platforms is not None:
-        condition += " AND platform = ANY($platforms)"
-        chosen["platforms"] = list(window.platforms)
-    return condition, chosen
+    """SQL that narrows series or coverage to the chosen sources, signals and packs, and its parameters."""
+    wanted = {"source": window.sources, "signal": window.signals, "platform": window.platforms}
+    named = {column: list(names) for column, names in wanted.items() if names is not None}
+    condition = "".join(f" AND {column} = ANY(${column}s)" for column in named)
+    return condition, {f"{column}s": names for column, names in named.items()}
 
 
 def _numbered(series: pl.DataFrame, rows: pl.DataFrame, coverage: pl.DataFrame) -> Samples:

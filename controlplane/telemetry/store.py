@@ -54,16 +54,21 @@ class SampleStore:
         after_ms: int,
         until_ms: int,
         *,
+        sources: Collection[str] | None = None,
         signals: Collection[str] | None = None,
         platforms: Collection[str] | None = None,
     ) -> Samples:
-        """The samples in (after, until] at full resolution, of some signals and packs or of all.
+        """The samples in (after, until] at full resolution, of some sources, signals and packs or of all.
 
         Series are numbered from 0 in order of source, platform, signal and labels; samples are ordered by series and
         step. Coverage is clipped to the window and to what is still kept at full resolution.
         """
-        window = reading.Window(after_ms, until_ms, signals, platforms, None)
+        window = reading.Window(after_ms, until_ms, sources, signals, platforms, None)
         return self.file.run(lambda connection: reading.read(connection, window, self._step_ms), read_only=True)
+
+    def kept_since(self) -> int:
+        """The instant (epoch ms) since which samples are kept at full resolution, 0 where none were dropped."""
+        return self.file.run(reading.kept_since, read_only=True)
 
     def read_at(
         self, steps: Sequence[int], signals: Collection[str], choose: Callable[[pl.DataFrame], pl.Series]
@@ -92,7 +97,7 @@ class SampleStore:
 
         `ts` of such a value is the start of its bucket.
         """
-        window = reading.Window(after_ms, until_ms, signals, platforms, aggregate)
+        window = reading.Window(after_ms, until_ms, None, signals, platforms, aggregate)
         return self.file.run(lambda connection: reading.read(connection, window, self._step_ms), read_only=True)
 
     def maintain(

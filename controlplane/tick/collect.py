@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
@@ -17,6 +17,7 @@ from controlplane.model.views import SourceHealth
 from controlplane.rules.files import OWN
 from controlplane.telemetry.collector import Batch, Collector, SignalKey, SourceError
 from controlplane.tick.plane import ControlPlane
+from controlplane.tick.watermarks import after, floor
 
 T = TypeVar("T")
 
@@ -47,9 +48,10 @@ def collect(plane: ControlPlane, now: datetime, only: Collection[str] | None = N
     """
     health = plane.log.rows(SOURCES)
     end = on_grid(to_ms(now), plane.step_ms)
+    kept = plane.store.kept_since()
     chosen = [source for source in plane.collectors if only is None or source.name in only]
     jobs = [
-        (source, guarded(source.name, partial(windows, source, health.get(source.name), end, plane.step_ms)))
+        (source, guarded(source.name, partial(windows, source, health.get(source.name), end, plane.step_ms, kept)))
         for source in chosen
     ]
     jobs = [(source, asked) for source, asked in jobs if asked]
@@ -91,17 +93,23 @@ def _through(asked: dict[SignalKey, Window] | SourceError, end: int) -> int:
     return end if isinstance(asked, SourceError) else min(window.end for window in asked.values())
 
 
-def windows(source: Collector, health: SourceHealth | None, end: int, step_ms: int) -> dict[SignalKey, Window]:
-    """What to ask a source for: each signal from its own watermark on, at most MAX_STEPS steps."""
-    floor = on_grid(end - round(source.max_catch_up.total_seconds() * 1000), step_ms)
-    first = on_grid(end - round(source.lookback.total_seconds() * 1000), step_ms)
+def windows(
+    source: Collector, health: SourceHealth | None, end: int, step_ms: int, kept_since: int = 0
+) -> dict[SignalKey, Window]:
+    """What to ask a source for: each signal from its own watermark on, at most MAX_STEPS steps.
+
+    `kept_since` (epoch ms) is the instant since which samples are kept at full resolution: older ones could be stored
+    and never be decided.
+    """
+    least = floor(source, end, step_ms, kept_since)
+    first = on_grid(end - source.lookback // timedelta(milliseconds=1), step_ms)
     asked = {}
     for key in source.signals():
-        after = first if health is None else max(health.after(str(key), first), floor)
+        known = after(health, str(key), first, least, step_ms)
         # Without history only the newest step can be answered, so there are no bites to take.
-        until = min(end, after + MAX_STEPS * step_ms) if source.history else end
-        if until > after:
-            asked[key] = Window(after, until, step_ms)
+        until = min(end, known + MAX_STEPS * step_ms) if source.history else end
+        if until > known:
+            asked[key] = Window(known, until, step_ms)
     return asked
 
 

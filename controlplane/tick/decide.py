@@ -45,12 +45,12 @@ from controlplane.rules.derive import Past
 from controlplane.rules.evaluate import Evaluation, evaluate
 from controlplane.rules.state import NEVER
 from controlplane.telemetry.collector import Collector, SignalKey
-from controlplane.telemetry.writing import combined
 from controlplane.tick.advise import Adviser, remembered
 from controlplane.tick.alerts import alert_drafts, as_state
 from controlplane.tick.pasts import look_back
 from controlplane.tick.plane import ControlPlane
 from controlplane.tick.steps import Board, walk
+from controlplane.tick.watermarks import fresh
 
 MISSING_HORIZON = timedelta(hours=1)
 """A series that was seen within this time is expected by rules with `missing: alert`."""
@@ -82,7 +82,7 @@ def decide(plane: ControlPlane, now: datetime) -> Decided:
     end = on_grid(to_ms(now), plane.step_ms)
     feeds = plane.roster.refresh(now)
     health = plane.log.rows(SOURCES)
-    window = _fresh(plane, health, end)
+    window = fresh(plane, health, end)
     alerts = plane.log.rows(ALERTS)
     recent = _recent(plane, window)
     inventory = _inventory(plane)
@@ -143,48 +143,6 @@ def decide(plane: ControlPlane, now: datetime) -> Decided:
         events=len(appended),
         last_position=plane.log.head(),
     )
-
-
-def _fresh(plane: ControlPlane, health: dict[str, SourceHealth], end: int) -> Samples:
-    """Stored samples that no tick has evaluated yet."""
-    start = min((_known(source, health.get(source.name), end) for source in plane.collectors), default=end)
-    rows = [health[source.name] for source in plane.collectors if source.name in health]
-    late = [(mark, key.partition("/")[2]) for row in rows for key, mark in row.behind.items() if mark < start]
-    parts = [_unseen(plane, health, plane.store.read(start, end))]
-    if late:
-        # One query that fails for hours must not make every tick read hours of all the others.
-        signals = {signal for _, signal in late}
-        parts.append(_unseen(plane, health, plane.store.read(min(late)[0], start, signals=signals)))
-    found = [part for part in parts if len(part.coverage)]
-    return found[0] if len(found) == 1 else combined(found)
-
-
-def _unseen(plane: ControlPlane, health: dict[str, SourceHealth], stored: Samples) -> Samples:
-    """What of `stored` lies beyond the watermarks of its signals."""
-    if not len(stored.coverage):
-        return Samples.empty()
-    keys = stored.coverage.select(_KEY).unique(maintain_order=True)
-    seen = [
-        health[source].after(f"{platform}/{signal}", -1) if source in health else -1
-        for source, platform, signal in keys.iter_rows()
-    ]
-    marked = keys.with_columns(pl.Series("after", seen, pl.Int64))
-    coverage = (
-        stored.coverage.join(marked, on=_KEY)
-        .filter(pl.col("last") > pl.col("after"))
-        .with_columns(pl.max_horizontal("first", pl.col("after") + plane.step_ms).alias("first"))
-        .select(stored.coverage.columns)
-    )
-    series = stored.series.join(marked, on=_KEY)
-    samples = stored.samples.join(series.select("sid", "after"), on="sid").filter(pl.col("ts") > pl.col("after"))
-    present = series.join(samples.select("sid").unique(), on="sid", how="semi").select(stored.series.columns)
-    return Samples(present, samples.select(stored.samples.columns), coverage)
-
-
-def _known(source: Collector, health: SourceHealth | None, end: int) -> int:
-    if health is not None and health.through_ms is not None:
-        return health.through_ms
-    return end - round(max(source.max_catch_up, source.lookback) / timedelta(milliseconds=1))
 
 
 def _recent(plane: ControlPlane, window: Samples) -> pl.DataFrame | None:

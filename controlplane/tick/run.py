@@ -42,11 +42,15 @@ def tick(plane: ControlPlane, now: datetime) -> TickReport:
 def catch_up(
     plane: ControlPlane, now: datetime, collected: list[Collected] | None = None
 ) -> tuple[tuple[Decided, ...], tuple[Collected, ...]]:
-    """Decide what was collected, then go on bite by bite until every source that answers is at `now`."""
+    """Decide what was collected, then go on bite by bite until every source that answers is at `now`.
+
+    A source that was asked for the same bite again got nowhere with it and is left to the next tick.
+    """
     end = on_grid(to_ms(now), plane.step_ms)
     decided: list[Decided] = []
     more: list[Collected] = []
     again: set[str] | None = None
+    reached: dict[str, int] = {}
     if collected is not None and OWN not in {got.source for got in collected} and not going_on(collected, end):
         collected = [*collected, *collect(plane, now, {OWN})]
     try:
@@ -54,7 +58,9 @@ def catch_up(
             while True:
                 decided.append(decide(plane, now))
                 if collected is not None:
-                    again = going_on(collected, end)
+                    moved = [got for got in collected if got.through_ms > reached.get(got.source, 0)]
+                    reached |= {got.source: got.through_ms for got in collected}
+                    again = going_on(moved, end)
                     if not again:
                         break
                     again.add(OWN)

@@ -132,6 +132,15 @@ def test_signals_and_packs_can_be_chosen(store: SampleStore) -> None:
         assert {row[:3] for row in read.coverage.rows()} == {key[:3] for key in expected}
 
 
+@pytest.mark.parametrize("sources", [[], ["prom"], ["kafka", "prom"], ["other"]])
+def test_sources_can_be_chosen(store: SampleStore, sources: list[str]) -> None:
+    keys = [name(source=source, host=host) for source in ("kafka", "prom") for host in "ab"]
+    store.write([samples({key: {START: 1.0} for key in keys})])
+    read = store.read(START - 1, START, sources=sources)
+    assert set(contents(read)) == {key for key in keys if key[0] in sources}
+    assert {row[0] for row in read.coverage.rows()} == {"kafka", "prom"} & set(sources)
+
+
 def test_a_signal_without_series_is_covered_all_the_same(store: SampleStore) -> None:
     store.write([samples({}, [("prom", "catalyst", "cpu", START, START + STEP)])])
     read = everything(store)

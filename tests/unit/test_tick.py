@@ -1,21 +1,26 @@
 """The tick as a whole on recorded samples: what must not depend on cadence, order or luck."""
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
+from pydantic import ValidationError
 
 from controlplane import bootstrap, demo
 from controlplane.eventlog.projections import ALERTS, PROJECTIONS, SOURCES
+from controlplane.frames import Samples
 from controlplane.model.methods import ConsumerLag
 from controlplane.model.payloads import AdviceFailed, AlertFired, NotificationQueued, SamplesIngested
-from controlplane.model.time import Window
-from controlplane.settings import RecordedSource, Settings
-from controlplane.telemetry.collector import Batch, SignalKey, SourceError
+from controlplane.model.time import Window, to_ms
+from controlplane.settings import RecordedSource, Retention, Settings
+from controlplane.telemetry.collector import Batch, Collector, SignalFailure, SignalKey, SourceError
 from controlplane.tick import ControlPlane, tick
+from controlplane.tick.collect import collect
 from controlplane.tick.methods import METHODS
+from tests.telemetry_frames import samples
 
 DECISIONS = ("alert_", "recommendation_", "incident_", "notification_queued", "advice_failed")
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -210,3 +215,188 @@ def test_a_rule_that_is_removed_ends_its_alerts(tmp_path: Path) -> None:
     assert [alert.rule for alert in again.log.rows(ALERTS).values()] == ["renamed"]
     assert [event.payload.reason for event in again.log.read(types={"alert_resolved.v1"})] == ["rule_removed"]
     assert len(list(again.log.read(types={"rule_set_activated.v1"}))) == 2
+
+
+# sources that are away, and watermarks
+
+
+def beside(plane: ControlPlane, source: Collector) -> ControlPlane:
+    """The same control plane with one more source."""
+    return dataclasses.replace(plane, collectors=(*plane.collectors, source))
+
+
+class Answering(Flaky):
+    """A source that answers so often, then fails; what it answers is a series of one signal."""
+
+    def __init__(self, name: str, times: int) -> None:
+        super().__init__(name)
+        self.max_catch_up = timedelta(hours=1)
+        self.times = times
+
+    def collect(self, windows: Mapping[SignalKey, Window]) -> Batch:
+        self.times -= 1
+        if self.times < 0:
+            return super().collect(windows)
+        ((key, window),) = windows.items()
+        series = (self.name, key.platform, key.signal, "{}")
+        return Batch(self.name, samples({series: dict.fromkeys(window.steps(), 1.0)}))
+
+
+@pytest.mark.parametrize("answers", [0, 1, 3])
+def test_a_source_that_is_away_does_not_make_a_tick_read_what_it_has_seen_of_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: int
+) -> None:
+    groups = {name: [1.0] * 40 for name in "abcd"}
+    plane = beside(bootstrap.control_plane(shop(tmp_path, groups)), Answering("flaky", answers))
+    read, rows = plane.store.read, [0]
+
+    def counted(*window: int, **chosen: Collection[str] | None) -> Samples:
+        found = read(*window, **chosen)
+        rows[0] += len(found.samples)
+        return found
+
+    monkeypatch.setattr(plane.store, "read", counted)
+    per_tick = []
+    for steps in range(3, 36, 4):
+        rows[0] = 0
+        tick(plane, at(steps))
+        per_tick.append(rows[0])
+    assert per_tick[3:] == [4 * len(groups)] * len(per_tick[3:])
+    ingested = [e.payload for e in plane.log.read() if isinstance(e.payload, SamplesIngested)]
+    assert [batch.rows for batch in ingested if batch.source == "recorded"][1:] == [4 * len(groups)] * 8
+    assert len([batch for batch in ingested if batch.source == "flaky"]) == answers
+
+
+class Away(Answering):
+    """A source of two signals, one of which fails until it is mended."""
+
+    def signals(self) -> tuple[SignalKey, ...]:
+        return SignalKey("shop", "kafka.consumer.lag"), SignalKey("shop", "other.signal")
+
+    def collect(self, windows: Mapping[SignalKey, Window]) -> Batch:
+        self.times -= 1
+        key = SignalKey("shop", "other.signal")
+        failed = () if self.times < 0 else (SignalFailure(key, "too slow"),)
+        found = {
+            (self.name, one.platform, one.signal, "{}"): dict.fromkeys(window.steps(), 1.0)
+            for one, window in windows.items()
+            if one not in {failure.key for failure in failed}
+        }
+        return Batch(self.name, samples(found), failed)
+
+
+def test_a_signal_that_comes_back_is_decided_from_its_own_watermark_and_no_sample_twice(tmp_path: Path) -> None:
+    plane = beside(bootstrap.control_plane(shop(tmp_path, {"a": [1.0] * 20})), Away("partly", 3))
+    for steps in range(3, 8):
+        tick(plane, at(steps))
+    ingested = [e.payload for e in plane.log.read() if isinstance(e.payload, SamplesIngested)]
+    partly = [(batch.rows, list(batch.behind)) for batch in ingested if batch.source == "partly"]
+    late = ["shop/other.signal"]
+    # The fourth tick brings one step of the first signal, and all 23 of the one that comes back.
+    assert partly == [(20, late), (1, late), (1, late), (24, []), (2, [])]
+
+
+class Empty(Flaky):
+    """A source that answers nothing, not even that there is nothing."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.lookback = self.max_catch_up = timedelta(hours=1)
+        self.asked = 0
+
+    def collect(self, windows: Mapping[SignalKey, Window]) -> Batch:
+        self.asked += 1
+        assert self.asked < 20
+        return Batch(self.name, Samples.empty())
+
+
+def test_a_source_that_gets_nowhere_does_not_keep_a_tick_going(tmp_path: Path) -> None:
+    source = Empty("empty")
+    plane = beside(bootstrap.control_plane(shop(tmp_path, {"a": [101.0] * 10})), source)
+    tick(plane, at(5))
+    assert source.asked == 2
+    assert [alert.state for alert in plane.log.rows(ALERTS).values()] == ["firing"]
+    tick(plane, at(6))
+    assert source.asked == 4
+
+
+HOURS = 240
+"""Steps of an hour."""
+
+
+@pytest.mark.parametrize("hours", [1, 2])
+def test_what_is_not_kept_at_full_resolution_is_not_asked_for(tmp_path: Path, hours: int) -> None:
+    now = 3 * HOURS
+    settings = shop(tmp_path, {"a": [101.0] * now})
+    plane = bootstrap.control_plane(settings)
+    tick(plane, at(now - 1))
+    plane.store.maintain(at(now), Retention(full=timedelta(hours=hours)))
+    plane.log.close()
+    (recorded,) = settings.sources
+    new = recorded.model_copy(update={"name": "new", "lookback": timedelta(minutes=150)})
+    plane = bootstrap.control_plane(settings.model_copy(update={"sources": (recorded, new)}))
+    report = tick(plane, at(now))
+    ingested = [
+        e.payload for e in plane.log.read() if isinstance(e.payload, SamplesIngested) and e.payload.source == "new"
+    ]
+    assert ingested[0].start_ms == to_ms(at(now - hours * HOURS - 1))
+    assert ingested[-1].end_ms == to_ms(at(now))
+    assert sum(batch.rows for batch in ingested) == hours * HOURS + 1
+    assert len([got for got in report.collected if got.source == "new"]) == len(ingested)
+
+
+def test_a_coarser_grid_goes_on_where_the_finer_one_stopped(tmp_path: Path) -> None:
+    settings = shop(tmp_path, {"a": [101.0] * 20})
+    plane = bootstrap.control_plane(settings)
+    tick(plane, at(5))
+    plane.log.close()
+    coarse = bootstrap.control_plane(settings.model_copy(update={"step": 2 * STEP}))
+    for steps in (7, 8, 10):
+        tick(coarse, at(steps))
+    assert not list(coarse.log.read(types={"source_failed.v1"}))
+    assert [alert.state for alert in coarse.log.rows(ALERTS).values()] == ["firing"]
+    assert not list(coarse.log.read(types={"alert_resolved.v1"}))
+    windows = [e.payload for e in coarse.log.read() if isinstance(e.payload, SamplesIngested)]
+    assert [(batch.rows, batch.end_ms) for batch in windows[1:]] == [
+        (1, to_ms(at(6))),
+        (1, to_ms(at(8))),
+        (1, to_ms(at(10))),
+    ]
+
+
+def test_what_was_stored_beside_a_coarser_grid_is_decided_on_it(tmp_path: Path) -> None:
+    settings = shop(tmp_path, {"a": [101.0] * 20})
+    plane = bootstrap.control_plane(settings)
+    tick(plane, at(5))
+    collect(plane, at(9))
+    plane.log.close()
+    (tmp_path / "recorded.parquet").write_bytes(b"not parquet")
+    coarse = bootstrap.control_plane(settings.model_copy(update={"step": 2 * STEP}))
+    tick(coarse, at(10))
+    last = [e.payload for e in coarse.log.read() if isinstance(e.payload, SamplesIngested)][-1]
+    assert (last.rows, last.start_ms, last.end_ms) == (2, to_ms(at(4)), to_ms(at(8)))
+    assert [alert.state for alert in coarse.log.rows(ALERTS).values()] == ["firing"]
+    assert not list(coarse.log.read(types={"alert_resolved.v1"}))
+
+
+def test_a_finer_grid_goes_on_where_the_coarser_one_stopped(tmp_path: Path) -> None:
+    settings = shop(tmp_path, {"a": [101.0] * 20})
+    plane = bootstrap.control_plane(settings.model_copy(update={"step": 2 * STEP}))
+    tick(plane, at(6))
+    plane.log.close()
+    fine = bootstrap.control_plane(settings)
+    tick(fine, at(9))
+    last = [e.payload for e in fine.log.read() if isinstance(e.payload, SamplesIngested)][-1]
+    assert (last.rows, last.start_ms, last.end_ms) == (3, to_ms(at(6)), to_ms(at(9)))
+    assert [alert.state for alert in fine.log.rows(ALERTS).values()] == ["firing"]
+
+
+@pytest.mark.parametrize(("reach", "kept", "fits"), [(6, 6, True), (6, 5, False), (49, 48, False)])
+def test_a_source_is_not_asked_for_more_than_is_kept(tmp_path: Path, reach: int, kept: int, fits: bool) -> None:
+    source = {"name": "a", "type": "recorded", "path": tmp_path, "max_catch_up": f"{reach}h"}
+    wanted = {"sources": [source], "retention": {"full": f"{kept}h"}}
+    if fits:
+        assert Settings.model_validate(wanted).sources
+    else:
+        with pytest.raises(ValidationError, match=r"max_catch_up of the source a .* retention\.full"):
+            Settings.model_validate(wanted)

@@ -42,7 +42,9 @@ def advise(history: History, parameters: Region, inventory: Inventory, prices: P
     if not able:
         names = ", ".join(printable(option.target.region, 60) for option in found)
         raise AdviceError(f"no region is left: {names} don't answer either. Check the view of it before anything else")
-    return _proposal(history, p, able[0], found, prices)
+    # One that nobody hears of may be gone as well.
+    best = next((option for option in able if option.answers), able[0])
+    return _proposal(history, p, best, found, prices)
 
 
 def _proposal(history: History, p: Region, best: Option, found: Sequence[Option], prices: PriceBook) -> Proposal:
@@ -61,6 +63,7 @@ def _proposal(history: History, p: Region, best: Option, found: Sequence[Option]
         why=f"Region {lost} hasn't answered for {human_duration(down)}. {target} takes over "
         + ("by itself" if best.target.mode == "automatic" else "when somebody decides it")
         + f"; it was {told_seconds(best.lag)} behind when the loss began, which is what would be lost. "
+        + ("" if best.answers else f"Whether {target} answers isn't known: {p.up} isn't measured. ")
         + _capacity(best, target),
         inputs=_inputs(p, best, found),
         stages=tuple(
@@ -280,13 +283,13 @@ def _rejected(best: Option, found: Sequence[Option], lost: str) -> tuple[Rejecte
     for option in found:
         if option is best:
             continue
-        name = printable(option.target.region, 60)
-        reason = (
-            "it doesn't answer either"
-            if option.answers is False
-            else f"{option.target.mode}, {told_seconds(option.lag)} behind; it stands behind "
-            f"{printable(best.target.region, 60)} in the rule"
-        )
+        name, chosen = printable(option.target.region, 60), printable(best.target.region, 60)
+        if option.answers is False:
+            reason = "it doesn't answer either"
+        elif best.answers and option.answers is None:
+            reason = f"whether it answers isn't known, and {chosen} does"
+        else:
+            reason = f"{option.target.mode}, {told_seconds(option.lag)} behind; it stands behind {chosen} in the rule"
         told.append(Rejected(option=f"Move to {name}", reason=reason))
     more = many(best.start, "instance")
     told.append(

@@ -158,6 +158,42 @@ def test_the_next_region_takes_over_where_the_first_does_not_answer() -> None:
         ask(nobody, regions())
 
 
+def answering(west: float | None, north: float | None, silent: timedelta = timedelta(0)) -> Samples:
+    """West's last sample is `silent` old; None where a region has none."""
+    return history(
+        (UP, {"region": "west"}, [(-silent, west)]),
+        (UP, {"region": "north"}, [(timedelta(0), north)]),
+        (LAG, {"scope": "north"}, steady(10.0)),
+    )
+
+
+NORTH_DOES = "whether it answers isn't known, and north does"
+AFTER_WEST = "manual, 10h behind; it stands behind west in the rule"
+
+
+@pytest.mark.parametrize(
+    ("known", "to", "reason"),
+    [
+        (answering(1.0, 1.0), "west", AFTER_WEST),
+        (answering(1.0, 1.0, timedelta(minutes=4, seconds=59)), "west", AFTER_WEST),
+        (answering(1.0, 1.0, timedelta(minutes=5)), "north", NORTH_DOES),
+        (answering(0.0, 1.0, timedelta(minutes=10)), "north", NORTH_DOES),
+        (answering(None, 1.0), "north", NORTH_DOES),
+        (answering(1.0, None), "west", "whether it answers isn't known, and west does"),
+        (answering(None, None), "west", AFTER_WEST),
+        (answering(None, 0.0), "west", "it doesn't answer either"),
+        (answering(0.0, None), "north", "it doesn't answer either"),
+    ],
+)
+def test_one_that_answers_comes_before_one_that_is_not_heard_of(known: Samples, to: str, reason: str) -> None:
+    proposal = ask(known, regions())
+    check_complete(proposal)
+    assert proposal.title == f"Move from region east to {to}"
+    assert proposal.rejected[0].reason == reason
+    heard = "not measured" not in proposal.inputs[to]
+    assert (f"Whether {to} answers isn't known: region.up isn't measured." in proposal.why) is not heard
+
+
 def test_another_region_than_the_one_that_serves_needs_no_failover() -> None:
     with pytest.raises(AdviceError, match="serves nobody in normal times"):
         ask(samples(), regions(), region="west")

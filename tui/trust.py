@@ -3,9 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from controlplane.model.time import human_duration
-from tui.data import MISSED, POLL, Snapshot, tick_interval
+from tui.data import MISSED, POLL, Snapshot, late_after, tick_interval
+
+if TYPE_CHECKING:
+    from controlplane.model.payloads import TickCompleted
 
 
 class Mode(StrEnum):
@@ -46,9 +50,16 @@ def trust(snapshot: Snapshot | None, now: datetime, answered_at: datetime | None
         return Trust(Mode.STALE, f"the event store has not answered for {human_duration(now - answered_at)}")
     if snapshot.tick is None:
         return Trust(Mode.WAITING, "no tick has been evaluated yet")
-    age, interval = now - snapshot.tick.now, tick_interval(snapshot.tick)
-    if age > MISSED * interval:
-        expected = human_duration(interval)
-        reason = f"no tick for {human_duration(age)}, one is due every {expected}; is the scheduler running?"
-        return Trust(Mode.STALE, reason)
+    if late := overdue(snapshot.tick, now):
+        return Trust(Mode.STALE, f"{late}; is the scheduler running?")
     return Trust(Mode.LIVE)
+
+
+def overdue(tick: "TickCompleted", now: datetime) -> str:
+    """For how long there is no tick at `now`, and when one was due; empty where it isn't late."""
+    age, limit, interval = now - tick.now, late_after(tick), tick_interval(tick)
+    if age <= limit:
+        return ""
+    caught_up = limit < MISSED * interval  # how far apart ticks are isn't known then
+    due = f"late after {human_duration(limit)}" if caught_up else f"one is due every {human_duration(interval)}"
+    return f"no tick for {human_duration(age)}, {due}"

@@ -6,17 +6,20 @@ from pathlib import Path
 
 import pytest
 
+from controlplane.doctor import stores as doctor
 from controlplane.eventlog.errors import StoreUnavailable
 from controlplane.eventlog.latest import LatestReading
 from controlplane.eventlog.log import EventLog
 from controlplane.eventlog.projections import DELIVERIES
+from controlplane.listening import Serve
 from controlplane.model.errors import ControlplaneError
 from controlplane.model.payloads import NotificationQueued, TickCompleted
 from controlplane.model.severity import Severity
 from tests import drafts
 from tests.tui import sample
 from tests.tui.sample import NOW
-from tui.data import POLL, Row, Snapshot, SnapshotReader, tick_interval
+from tui.data import POLL, Row, Snapshot, SnapshotReader, late_after, tick_interval
+from tui.data.snapshot import LATE_STEPS
 from tui.trust import Mode, trust
 
 SECOND = timedelta(seconds=1)
@@ -134,11 +137,14 @@ def test_a_failed_source_puts_its_alerts_in_doubt_and_no_others(log: EventLog) -
     assert trusted == {"prom-eu1", "kafka-lag"}
 
 
-@pytest.mark.parametrize(("age", "doubted"), [(45, False), (46, True)])
-def test_a_value_older_than_three_ticks_is_in_doubt(empty_log: EventLog, age: int, doubted: bool) -> None:
+@pytest.mark.parametrize(
+    ("age", "steps", "doubted"),
+    [(45, 1, False), (46, 1, True), (180, 4, False), (181, 4, True), (300, 1_440, False), (301, 1_440, True)],
+)
+def test_a_value_older_than_three_ticks_is_in_doubt(empty_log: EventLog, age: int, steps: int, doubted: bool) -> None:
     found = sample.facts()
     reading = sample.reading(found, [1.0, 2.0], at=NOW - timedelta(seconds=age))
-    sample.append(empty_log, [sample.fired(found, timedelta(minutes=1)), sample.ticked(NOW)], [reading])
+    sample.append(empty_log, [sample.fired(found, timedelta(minutes=1)), sample.ticked(NOW, steps)], [reading])
 
     assert bool(read(empty_log).rows[0].doubt) is doubted
 
@@ -221,7 +227,12 @@ def tick(age: timedelta, steps: int = 1) -> TickCompleted:
         (Snapshot("e", tick=tick(46 * SECOND)), NOW, Mode.STALE, "no tick for 46s, one is due every 15s"),
         (Snapshot("e", tick=tick(180 * SECOND, steps=4)), NOW, Mode.LIVE, ""),
         (Snapshot("e", tick=tick(181 * SECOND, steps=4)), NOW, Mode.STALE, "one is due every 1m"),
-        (Snapshot("e", tick=tick(16 * 60 * SECOND, steps=9_999)), NOW, Mode.STALE, "one is due every 5m"),
+        (Snapshot("e", tick=tick(270 * SECOND, steps=6)), NOW, Mode.LIVE, ""),
+        (Snapshot("e", tick=tick(271 * SECOND, steps=6)), NOW, Mode.STALE, "for 4m 31s, one is due every 1m 30s"),
+        (Snapshot("e", tick=tick(300 * SECOND, steps=7)), NOW, Mode.LIVE, ""),
+        (Snapshot("e", tick=tick(301 * SECOND, steps=7)), NOW, Mode.STALE, "no tick for 5m 1s, late after 5m"),
+        (Snapshot("e", tick=tick(300 * SECOND, steps=1_440)), NOW, Mode.LIVE, ""),
+        (Snapshot("e", tick=tick(301 * SECOND, steps=1_440)), NOW, Mode.STALE, "no tick for 5m 1s, late after 5m"),
         (Snapshot("e", tick=tick(SECOND)), NOW - 3 * SECOND, Mode.LIVE, ""),
         (Snapshot("e", tick=tick(SECOND)), NOW - 4 * SECOND, Mode.STALE, "has not answered for 4s"),
         (
@@ -241,9 +252,19 @@ def test_how_far_a_picture_is_trusted(snapshot, answered, mode, said) -> None:
     assert bool(found.reason) is (mode is not Mode.LIVE)
 
 
-@pytest.mark.parametrize(("steps", "seconds"), [(0, 15), (1, 15), (4, 60), (20, 300), (240, 300)])
-def test_ticks_are_as_far_apart_as_the_steps_they_evaluate(steps: int, seconds: int) -> None:
+@pytest.mark.parametrize(
+    ("steps", "seconds", "late"),
+    [(0, 15, 45), (1, 15, 45), (4, 60, 180), (6, 90, 270), (7, 105, 300), (20, 300, 300), (1_440, 21_600, 300)],
+)
+def test_ticks_are_as_far_apart_as_the_steps_they_evaluate_and_late_after_three(
+    steps: int, seconds: int, late: int
+) -> None:
     assert tick_interval(tick(SECOND, steps)) == timedelta(seconds=seconds)
+    assert late_after(tick(SECOND, steps)) == timedelta(seconds=late)
+
+
+def test_a_tick_is_late_when_the_others_say_so() -> None:
+    assert Serve().late_steps == doctor.LATE_STEPS == LATE_STEPS
 
 
 def test_a_snapshot_is_immutable(log: EventLog) -> None:

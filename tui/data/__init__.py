@@ -6,7 +6,7 @@ What every screen needs is named here; the first paint waits for it, so it loads
 from tui.data.log import History, Log, Measured, utc_now
 from tui.data.reader import SnapshotReader
 from tui.data.rows import AdviceRow, Entry, Holding, Lack, Row
-from tui.data.snapshot import MISSED, POLL, Snapshot, tick_interval
+from tui.data.snapshot import MISSED, POLL, Snapshot, late_after, tick_interval
 
 __all__ = [
     "MISSED",
@@ -21,6 +21,7 @@ __all__ = [
     "Row",
     "Snapshot",
     "SnapshotReader",
+    "late_after",
     "tick_interval",
     "utc_now",
 ]

@@ -24,7 +24,8 @@ POLL = timedelta(seconds=1)
 """How often the event store is asked for something new."""
 MISSED = 3
 """A picture is stale after so many missed polls or ticks."""
-_LONGEST_TICK = timedelta(minutes=5)
+LATE_STEPS = 20
+"""A last tick that is older than so many steps is late, as `controlplane doctor` and `/healthz` have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ class Snapshot:
         before = before or cls(environment)
         health = tuple(sorted((sources or {}).values(), key=lambda source: source.source))
         failing = {source.source: source.failed[""] for source in health if "" in source.failed}
-        oldest = None if tick is None else tick.now - MISSED * tick_interval(tick)
+        oldest = None if tick is None else tick.now - late_after(tick)
         # A tick or a source that fails may put any row in doubt; else few of thousands differ from second to second.
         few = changed if before.tick is tick and before.sources == health else None
         readings, unadvised, recommendations = readings or {}, unadvised or {}, recommendations or {}
@@ -181,11 +182,15 @@ def _doubt(alert: "Alert", reading: Measured | None, failing: Mapping[str, str],
     if isinstance(reading, Told):
         return ""
     if measured and reading is not None and oldest is not None and reading.at < oldest:
-        return "its newest value is older than 3 ticks"
+        return f"its newest value is from {reading.at:%Y-%m-%d %H:%M:%SZ}"
     return ""
 
 
 def tick_interval(tick: "TickCompleted") -> timedelta:
-    """How far apart ticks are: the steps that the last one evaluated, within one step and five minutes."""
-    step = timedelta(milliseconds=tick.step_ms)
-    return max(step, min(step * max(1, tick.steps), _LONGEST_TICK))
+    """How far apart ticks are if the last one did what had come since the one before: the steps that it evaluated."""
+    return timedelta(milliseconds=tick.step_ms) * max(1, tick.steps)
+
+
+def late_after(tick: "TickCompleted") -> timedelta:
+    """How old the last tick may be: three intervals, at most 20 steps, because a tick that catches up has many."""
+    return min(MISSED * tick_interval(tick), timedelta(milliseconds=tick.step_ms) * LATE_STEPS)

@@ -9,8 +9,9 @@ from dagster import AssetExecutionContext, AssetKey, AssetSpec, MaterializeResul
 from assets.resources import ControlPlaneResource, readable_errors
 from assets.telemetry import inventory, kafka_lag, now_of, prometheus_samples
 from controlplane import bootstrap
-from controlplane.eventlog.projections import ALERTS, OUTBOX, RECOMMENDATIONS
+from controlplane.eventlog.projections import ALERTS, OUTBOX
 from controlplane.monitor.after import after_tick
+from controlplane.monitor.counting import Counting
 from controlplane.tick.run import catch_up
 
 
@@ -61,7 +62,7 @@ def decisions(context: AssetExecutionContext, control_plane: ControlPlaneResourc
             "proposed": sum(p.proposed for p in passes),
             "revised": sum(p.revised for p in passes),
             "withdrawn": sum(p.withdrawn for p in passes),
-            "open": sum(row.open for row in plane.log.rows(RECOMMENDATIONS).values()),
+            "open": Counting(plane.log).recommendations().total(),
             "milliseconds": took,
         },
     )

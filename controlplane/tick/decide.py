@@ -1,19 +1,19 @@
 """From stored samples to events: alerts, recommendations and notifications of every step, in one transaction."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
 import polars as pl
 
+from controlplane.eventlog.errors import ConcurrencyError
 from controlplane.eventlog.projections import (
     ADVISED,
     ALERTS,
     INCIDENTS,
     ON_CALL,
     PAUSES,
-    RECOMMENDATIONS,
     RESOURCES,
     RULE_SET,
     RULES,
@@ -23,7 +23,6 @@ from controlplane.eventlog.projections import (
     UNADVISED,
 )
 from controlplane.frames import Samples, digest, steps_of
-from controlplane.model.alerts import Alert
 from controlplane.model.errors import ControlplaneError
 from controlplane.model.events import Draft, observation
 from controlplane.model.labels import printable, short_hash
@@ -35,7 +34,6 @@ from controlplane.model.payloads import (
     TelemetrySetAside,
     TickCompleted,
 )
-from controlplane.model.recommendations import Recommendation
 from controlplane.model.resources import Inventory
 from controlplane.model.time import from_ms, on_grid, to_ms
 from controlplane.model.views import SourceHealth
@@ -45,10 +43,11 @@ from controlplane.rules.derive import Past
 from controlplane.rules.evaluate import Evaluation, evaluate
 from controlplane.rules.state import NEVER
 from controlplane.telemetry.collector import Collector, SignalKey
-from controlplane.tick.advise import Adviser, remembered
+from controlplane.tick.advise import Adviser
 from controlplane.tick.alerts import alert_drafts, as_state
 from controlplane.tick.pasts import look_back
 from controlplane.tick.plane import ControlPlane
+from controlplane.tick.standing import standing
 from controlplane.tick.steps import Board, walk
 from controlplane.tick.watermarks import fresh
 
@@ -56,6 +55,7 @@ MISSING_HORIZON = timedelta(hours=1)
 """A series that was seen within this time is expected by rules with `missing: alert`."""
 LATE = timedelta(minutes=1)
 """A step that is decided so long after it is caught up: nobody could have answered what is told in it."""
+_TRIES = 5
 _KEY = ["source", "platform", "signal"]
 
 
@@ -78,9 +78,28 @@ class Decided:
 
 
 def decide(plane: ControlPlane, now: datetime) -> Decided:
-    """Evaluate everything that is stored beyond the watermarks and append what follows from it."""
-    end = on_grid(to_ms(now), plane.step_ms)
+    """Evaluate everything that is stored beyond the watermarks and append what follows from it.
+
+    Where somebody decides about a recommendation meanwhile, it is done anew with that: ConcurrencyError, and nothing
+    appended, where that happens every time.
+    """
     feeds = plane.roster.refresh(now)
+    decided = _anew(plane, now)
+    settle(feeds)
+    return decided
+
+
+def _anew(plane: ControlPlane, now: datetime) -> Decided:
+    for _ in range(_TRIES - 1):
+        try:
+            return _once(plane, now)
+        except ConcurrencyError:
+            continue
+    return _once(plane, now)
+
+
+def _once(plane: ControlPlane, now: datetime) -> Decided:
+    end = on_grid(to_ms(now), plane.step_ms)
     health = plane.log.rows(SOURCES)
     window = fresh(plane, health, end)
     alerts = plane.log.rows(ALERTS)
@@ -105,10 +124,10 @@ def decide(plane: ControlPlane, now: datetime) -> Decided:
     drafts += _rule_health(plane, evaluation, end)
     drafts += plane.roster.health(health.get(SCHEDULES), from_ms(end))
     advised = plane.log.rows(ADVISED)
-    recommendations = plane.log.rows(RECOMMENDATIONS)
+    stands = standing(plane.log, alerts, advised, _begin(window))
     board = Board(
         alerts=alerts,
-        recommendations={n: r for n, r in recommendations.items() if n in advised or _matters(r, alerts, window)},
+        recommendations=stands.rows,
         incidents=plane.log.rows(INCIDENTS),
         unadvised=plane.log.rows(UNADVISED),
         silences=tuple(plane.log.rows(SILENCES).values()),
@@ -126,9 +145,13 @@ def decide(plane: ControlPlane, now: datetime) -> Decided:
     drafts += made
     kinds: list[str] = [draft.payload.type for draft in made]
     drafts += _completed(plane, now, window.coverage, steps, kinds)
-    appended = plane.log.append(drafts, recorded_at=now, readings=pasts.readings(board.alerts.values()))
+    appended = plane.log.append(
+        drafts,
+        recorded_at=now,
+        expected=stands.expected(drafts),
+        readings=pasts.readings(board.alerts.values()),
+    )
     plane.set_aside.clear()
-    settle(feeds)
     return Decided(
         steps=len(steps),
         rows=len(window.samples),
@@ -169,13 +192,9 @@ def _history(
     return plane.store.read(after, end, signals=signals, platforms=(platform, ""))
 
 
-def _matters(recommendation: Recommendation, alerts: Mapping[str, Alert], window: Samples) -> bool:
-    """Whether a step of the window may depend on it: it may still change, its alert fires, or it was done of late."""
-    if recommendation.watched or recommendation.alert in alerts:
-        return True
-    return len(window.coverage) > 0 and remembered(
-        recommendation, from_ms(int(window.coverage["first"].to_numpy().min()))
-    )
+def _begin(window: Samples) -> datetime | None:
+    """The first step of the window; None where it has none."""
+    return from_ms(int(window.coverage["first"].to_numpy().min())) if len(window.coverage) else None
 
 
 def _inventory(plane: ControlPlane) -> Inventory:

@@ -50,7 +50,7 @@ def advise(history: History, parameters: Cache, inventory: Inventory, prices: Pr
     )  # fmt: skip
     primary = primary_of(found)
     dead = up == 0 if up is not None else primary is not None and not primary.reachable
-    at = Situation(cluster, found, primary, tuple(ranked(found)), seen, dead=dead)
+    at = Situation(cluster, found, primary, tuple(ranked(found, seen)), seen, dead=dead)
     line = prices.line(
         p.replica_price or (primary or found[0]).resource.price,
         1,
@@ -70,14 +70,15 @@ def _promote(history: History, at: Situation, p: Cache) -> Proposal:
     lost = at.lost(best)
     loss = "an unknown amount of writes is" if lost is None else f"{human(lost, 'By')} of writes are"
     how = "Sentinel can still act" if acts else "Sentinel can't act, so a person has to"
+    order = "priority and position" if acts else "position and priority"
     return Proposal(
         kind="failover",
         target=f"cache {at.shown}",
         title=f"Make {best.shown} the primary of {at.shown}",
         from_=f"{at.primary_shown} (lost)",
         to=best.shown,
-        why=f"{at.primary_shown} is lost since {human_duration(down)}. {best.shown} comes first by priority and "
-        f"position; {loss} lost. {how}.",
+        why=f"{at.primary_shown} is lost since {human_duration(down)}. {best.shown} comes first by {order}; "
+        f"{loss} lost. {how}.",
         inputs=_inputs(at, p),
         cost=total((free_line(f"Promotion of {best.shown}"),), f"No write succeeds; down since {human_duration(down)}"),
         gain=f"0 → 1 primary; {many(len(at.able) - 1, 'further replica')} could take over from it",
@@ -96,7 +97,7 @@ def _promote(history: History, at: Situation, p: Cache) -> Proposal:
         evidence=_evidence(history, at, p),
         rejected=(
             *(
-                Rejected(option=f"Promote {one.shown}", reason=_second(one, best))
+                Rejected(option=f"Promote {one.shown}", reason=_second(one, best, acts=acts))
                 for one in at.found
                 if one is not best and one is not at.primary
             ),
@@ -176,14 +177,14 @@ def _commands(plan: tuple[PlanStep, ...]) -> tuple[str, ...]:
     return tuple(command for step in plan for command in step.commands)
 
 
-def _second(one: CacheMember, best: CacheMember) -> str:
+def _second(one: CacheMember, best: CacheMember, *, acts: bool) -> str:
     if not one.replica:
         return "it isn't known as a replica"
     if one.refused:
         return one.refused
-    if one.priority != best.priority:
-        return f"its priority {one.priority:g} comes after {best.priority:g}"
     behind = (best.offset or 0.0) - (one.offset or 0.0)
+    if one.priority != best.priority and (acts or not behind):
+        return f"its priority {one.priority:g} comes after {best.priority:g}"
     return (
         f"{human(behind, 'By')} behind {best.shown}" if behind else f"as far as {best.shown}, which comes first by name"
     )

@@ -1,14 +1,17 @@
 """The members of a cache with replicas, and what its Sentinels see and can do."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
 import polars as pl
 
+from controlplane.history import ms
 from controlplane.model.errors import AdviceError
 from controlplane.model.labels import printable
 from controlplane.model.methods import Cache
 from controlplane.model.resources import Inventory, Resource
+from controlplane.model.time import human_duration
 from controlplane.readiness.caches import judged
 from controlplane.readiness.databases import names_of
 
@@ -21,6 +24,8 @@ SENTINEL = (
 )
 _PRIORITY = 100.0
 """Redis' default (replica-priority)."""
+_LINK_DOWN = 10
+"""Times `down_after` for which a replica's link may have been broken (Sentinel, sentinelSelectSlave)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,8 @@ class CacheMember:
     """Last known position in the stream of writes, in bytes."""
     priority: float | None
     """Smaller comes first, 0 = never."""
+    cut_off: timedelta | None = None
+    """Its link had been broken for longer than this when the primary wrote last; None = not as far as is known."""
 
     @property
     def shown(self) -> str:
@@ -50,7 +57,11 @@ class CacheMember:
         """Why Sentinel wouldn't promote it; '' where it would."""
         if self.priority == 0:
             return "its priority 0 excludes it"
-        return "" if self.reachable else "it isn't heard of"
+        if not self.reachable:
+            return "it isn't heard of"
+        if self.cut_off is not None:
+            return f"its link had been broken for more than {human_duration(self.cut_off)} when the primary wrote last"
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +91,8 @@ def members(
     """Of one cache, from host, ts and value of both signals in order of time; replicas are those with a priority.
 
     Who died keeps its last position. A priority that is older than the newest position was that of a replica which has
-    become the primary.
+    become the primary. Whose link was broken lacks what the primary had written as long before its last write as
+    Sentinel allows.
     """
     names = names_of(resources)
     last_offset, last_priority = _last(offsets, names), _last(priorities, names)
@@ -92,7 +104,14 @@ def members(
         replica = then is not None and (at is None or then >= at)
         reachable = seen is not None and at_ms - seen <= p.reachable_within.total_seconds() * 1000
         found.append(CacheMember(one, replica, reachable, offset, priority if replica else None))
-    return tuple(found)
+    allowed = p.down_after * _LINK_DOWN
+    least = _written_before(primary_of(found), _of_members(offsets, names), ms(allowed))
+    return tuple(
+        replace(one, cut_off=allowed)
+        if one.replica and one.offset is not None and least is not None and one.offset < least
+        else one
+        for one in found
+    )
 
 
 def primary_of(found: Sequence[CacheMember]) -> CacheMember | None:
@@ -106,12 +125,14 @@ def primary_of(found: Sequence[CacheMember]) -> CacheMember | None:
     return stated[0] if len(stated) == 1 else None
 
 
-def ranked(found: Sequence[CacheMember]) -> list[CacheMember]:
-    """Replicas that may be promoted, in Sentinel's order: priority, then the furthest, then the name."""
+def ranked(found: Sequence[CacheMember], seen: Sentinels | None) -> list[CacheMember]:
+    """Replicas that may be promoted: by priority, position and name where Sentinel acts, else by position first."""
     able = [one for one in found if one.replica and not one.refused]
+    acts = seen is not None and seen.acts
 
     def rank(one: CacheMember) -> tuple[float, float, str]:
-        return (_PRIORITY if one.priority is None else one.priority, -(one.offset or 0.0), one.resource.id)
+        priority, missing = _PRIORITY if one.priority is None else one.priority, -(one.offset or 0.0)
+        return (*((priority, missing) if acts else (missing, priority)), one.resource.id)
 
     return sorted(able, key=rank)
 
@@ -143,7 +164,22 @@ def of_cluster(inventory: Inventory, platform: str, cluster: str, p: Cache) -> t
     return found
 
 
-def _last(rows: pl.DataFrame, names: dict[str, str]) -> dict[str, tuple[int, float]]:
+def _written_before(primary: CacheMember | None, offsets: pl.DataFrame, allowed_ms: int) -> float | None:
+    """Where the primary was so long before its last write, in bytes; None where it began anew since or isn't known."""
+    if primary is None or primary.offset is None:
+        return None
+    own = offsets.filter(pl.col("host") == primary.resource.id)
+    wrote = own.filter(pl.col("value") == primary.offset)["ts"][0]
+    before = own.filter(pl.col("ts") <= wrote - allowed_ms)["value"].to_list()
+    return float(before[-1]) if before and before[-1] <= primary.offset else None
+
+
+def _of_members(rows: pl.DataFrame, names: dict[str, str]) -> pl.DataFrame:
+    """The rows of members by their ids, in order of time."""
     known = rows.filter(pl.col("host").is_in(list(names))).with_columns(pl.col("host").replace(names))
-    newest = known.sort("ts", "value").group_by("host", maintain_order=True).last()
+    return known.sort("ts", "value")
+
+
+def _last(rows: pl.DataFrame, names: dict[str, str]) -> dict[str, tuple[int, float]]:
+    newest = _of_members(rows, names).group_by("host", maintain_order=True).last()
     return {host: (ts, value) for host, ts, value in newest.select("host", "ts", "value").iter_rows()}

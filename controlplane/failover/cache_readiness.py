@@ -34,12 +34,13 @@ def assess(moment: Moment, p: Cache) -> list[Readiness]:
         found = members(resources, offsets, priorities, moment.at_ms, p)
         primary = primary_of(found)
         up = seen[UP].get(cluster)
+        told = sentinels({signal: seen[signal].get(cluster) for signal in SENTINEL})
         at = Situation(
             cluster,
             found,
             primary,
-            tuple(ranked(found)),
-            sentinels({signal: seen[signal].get(cluster) for signal in SENTINEL}),
+            tuple(ranked(found, told)),
+            told,
             dead=up == 0
             if up is not None
             else primary is not None and primary.offset is not None and not primary.reachable,

@@ -80,7 +80,7 @@ def by_hand(at: Situation, p: Cache) -> tuple[PlanStep, ...]:
             do=f"Promote {best.shown}",
             before=(
                 f"{at.primary_shown} is fenced",
-                f"no replica has a further position than {best.shown}, asked once more",
+                f"no other replica that may take over has a further position than {best.shown}, asked once more",
                 "Sentinels that still run are stopped: a majority that comes back would change it again",
             ),
             commands=tuple(fill(argv, values) for argv in p.promote),
@@ -107,6 +107,7 @@ def mend(at: Situation, p: Cache) -> tuple[str, tuple[PlanStep, ...], bool]:
     steps: list[PlanStep] = []
     told: list[str] = []
     silent = [one for one in at.found if one is not at.primary and not one.reachable]
+    cut_off = [one for one in at.found if one.cut_off is not None and one.priority != 0]
     if at.sentinels is not None and not at.sentinels.acts:
         hosts = p.sentinels or tuple(one.host for one in at.found)
         steps.append(
@@ -127,6 +128,20 @@ def mend(at: Situation, p: Cache) -> tuple[str, tuple[PlanStep, ...], bool]:
                     "link and memory of the primary have room for a full copy",
                 ),
                 commands=tuple(fill(argv, {"host": one.host}) for argv in p.start),
+            )
+        )
+        told.append(f"{one.shown} follows again")
+    elif not at.able and cut_off and at.primary is not None:
+        one = min(cut_off, key=lambda member: (-(member.offset or 0.0), member.resource.id))
+        values: dict[str, str | int] = {"candidate": at.primary.host, "port": p.port, "replica": one.host}
+        steps.append(
+            PlanStep(
+                do=f"Have {one.shown} follow {at.primary_shown} again",
+                before=(
+                    f"the log of {one.shown} says why its link broke, and that is mended",
+                    "link and memory of the primary have room for a full copy",
+                ),
+                commands=tuple(fill(argv, values) for argv in p.follow),
             )
         )
         told.append(f"{one.shown} follows again")

@@ -13,11 +13,13 @@ from controlplane.model.recommendations import Proposal
 from controlplane.model.resources import Resource
 from tests.advice_cases import (
     HOSTILE,
+    Points,
     Series,
     alert,
     arguments,
     check_complete,
     history,
+    moving,
     resource,
     steady,
     take_over,
@@ -109,6 +111,93 @@ def test_without_enough_sentinels_a_person_promotes_in_this_order() -> None:
 )
 def test_priority_then_position_then_name_decide(second: list[Series], third: list[Series], to: str) -> None:
     assert ask(primary(), second, third, sentinel(0)).to == to
+
+
+@pytest.mark.parametrize(
+    ("second", "third", "to", "reason"),
+    [
+        (replica("c-2", 10, 50), replica("c-3", 99, 100), "c-3", "89 B behind c-3"),
+        (replica("c-2", 99, 50), replica("c-3", 99, 100), "c-2", "its priority 100 comes after 50"),
+        (replica("c-2", 99, 0), replica("c-3", 10, 100), "c-3", "its priority 0 excludes it"),
+        (replica("c-2", 99), replica("c-3", 99), "c-2", "as far as c-2, which comes first by name"),
+    ],
+)
+@pytest.mark.parametrize("seen", [[], sentinel(0, ok=1)])
+def test_by_hand_the_furthest_comes_before_the_priority(
+    second: list[Series], third: list[Series], to: str, reason: str, seen: list[Series]
+) -> None:
+    proposal = ask(primary(), second, third, seen)
+    assert proposal.to == to
+    assert f"{to} comes first by position and priority" in proposal.why
+    assert proposal.rejected[0].reason == reason
+    promote = next(step for step in proposal.plan if step.do == f"Promote {to}")
+    assert f"no other replica that may take over has a further position than {to}, asked once more" in promote.before
+
+
+MB = 1e6
+
+
+def writing(silent: float = 2, over: timedelta = timedelta(minutes=30)) -> list[Series]:
+    """A primary at 1 MB/s that was at 10 GB at its last write, so many minutes before AT."""
+    points = moving(lambda s: 10_000 * MB + MB * (s + silent * 60), over, timedelta(minutes=silent))
+    return [(OFFSET, {"host": "c-1"}, points)]
+
+
+CUT_OFF = "its link had been broken for more than {} when the primary wrote last"
+
+
+@pytest.mark.parametrize(
+    ("behind", "keys", "to"),
+    [
+        (0, {}, "c-2"),
+        (300 * MB, {}, "c-2"),
+        (300 * MB + 1, {}, "c-3"),
+        (2_000 * MB, {}, "c-3"),
+        (600 * MB, {"down_after": "1m"}, "c-2"),
+        (600 * MB + 1, {"down_after": "1m"}, "c-3"),
+    ],
+)
+def test_whose_link_was_broken_for_long_before_the_loss_is_not_promoted(
+    behind: float, keys: dict[str, Any], to: str
+) -> None:
+    second = replica("c-2", 10_000 * MB - behind, 50)
+    proposal = ask(writing(), second, replica("c-3", 10_000 * MB, 100), sentinel(0), **keys)
+    assert proposal.to == to
+    alone = ask(writing(), second, sentinel(0, ok=1), nodes=NODES[:2], **keys)
+    assert alone.kind == ("failover" if to == "c-2" else "investigate")
+    if to == "c-3":
+        for told in (proposal, alone):
+            assert told.rejected[0].reason == CUT_OFF.format("10m" if keys else "5m")
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        # Its last position is told on and on.
+        [*moving(lambda s: 10_000 * MB + MB * min(0.0, s + 600), timedelta(minutes=30))],
+        # It began anew with an empty memory.
+        [*moving(lambda s: MB * (s + 240) if s >= -240 else 90_000 * MB, timedelta(minutes=30), timedelta(minutes=2))],
+        # It is heard of for too short a time.
+        [*moving(lambda s: 10_000 * MB + MB * s, timedelta(minutes=6), timedelta(minutes=2))],
+    ],
+)
+def test_a_broken_link_is_told_by_what_the_primary_wrote(points: Points) -> None:
+    last = max((at, value) for at, value in points if value is not None)[1]
+    near = ask([(OFFSET, {"host": "c-1"}, points)], replica("c-2", max(0.0, (last or 0.0) - 250 * MB)), sentinel(0))
+    assert (near.kind, near.to) == ("failover", "c-2")
+
+
+def test_a_link_that_is_broken_while_the_primary_lives_is_mended() -> None:
+    behind = (replica("c-2", 5_000 * MB, 50), replica("c-3", 6_000 * MB), sentinel(1))
+    proposal = ask(writing(0), *behind)
+    assert (proposal.kind, proposal.to) == ("repair", "c-3 follows again")
+    assert proposal.commands[-1] == "redis-cli -h c-3 -p 6379 replicaof c-1 6379"
+    assert f"c-2: {CUT_OFF.format('5m')}" in proposal.why
+    assert proposal.cost.per_month == 0
+    # One that is fit is enough.
+    assert ask(writing(0), behind[0], replica("c-3", 10_000 * MB), sentinel(1)).to.startswith("as it is")
+    # Who is excluded isn't mended.
+    assert ask(writing(0), replica("c-2", 5_000 * MB, 0), sentinel(1), nodes=NODES[:2]).to == "c-2 may take over"
 
 
 def test_nobody_may_take_over() -> None:

@@ -61,7 +61,7 @@ def catch_up(
                     moved = [got for got in collected if got.through_ms > reached.get(got.source, 0)]
                     reached |= {got.source: got.through_ms for got in collected}
                     again = going_on(moved, end)
-                    if not again:
+                    if not again and not going_on(collected, end):
                         break
                     again.add(OWN)
                 collected = collect(plane, now, again)

@@ -15,6 +15,7 @@ from controlplane.frames import Samples
 from controlplane.model.methods import ConsumerLag
 from controlplane.model.payloads import AdviceFailed, AlertFired, NotificationQueued, SamplesIngested
 from controlplane.model.time import Window, to_ms
+from controlplane.rules.files import OWN
 from controlplane.settings import RecordedSource, Retention, Settings
 from controlplane.telemetry.collector import Batch, Collector, SignalFailure, SignalKey, SourceError
 from controlplane.tick import ControlPlane, tick
@@ -311,10 +312,12 @@ class Empty(Flaky):
 
 
 def test_a_source_that_gets_nowhere_does_not_keep_a_tick_going(tmp_path: Path) -> None:
-    source = Empty("empty")
-    plane = beside(bootstrap.control_plane(shop(tmp_path, {"a": [101.0] * 10})), source)
+    source, own = Empty("empty"), Answering(OWN, 9)
+    own.history = False
+    plane = beside(beside(bootstrap.control_plane(shop(tmp_path, {"a": [101.0] * 10})), source), own)
     tick(plane, at(5))
     assert source.asked == 2
+    assert plane.log.rows(SOURCES)[OWN].through_ms == to_ms(at(5))
     assert [alert.state for alert in plane.log.rows(ALERTS).values()] == ["firing"]
     tick(plane, at(6))
     assert source.asked == 4

@@ -14,6 +14,7 @@ from tui.data import Log, Snapshot
 from tui.data.past_reader import PastReader
 from tui.data.recording import RecordedLog, Recording
 from tui.data.seek import Seek
+from tui.trust import late
 
 SPEEDS = (1, 10, 60, 600)
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
@@ -32,6 +33,8 @@ class Moment:
     snapshot: Snapshot
     log: RecordedLog
     """The log as it was then."""
+    late: bool = False
+    """Whether no tick had ended for long, and none looked at that time later."""
     playing: bool = False
     speed: int = SPEEDS[0]
 
@@ -179,7 +182,9 @@ class Traveller:
                 found = Moment(place.at, place.position, recording.index.end, self._reader.at(log), log)
             else:
                 found = replace(shown, at=place.at, end=recording.index.end)
-            self._shown = replace(found, playing=place.playing, speed=place.speed)
+            tick = found.snapshot.tick
+            stale = tick is not None and late(tick, place.at) and not recording.evaluated(place.position, place.at)
+            self._shown = replace(found, late=stale, playing=place.playing, speed=place.speed)
         except Exception as error:  # noqa: BLE001 - whatever the store does, the picture stays up
             if self._place is not None:
                 self._place.playing = False
@@ -197,7 +202,7 @@ class Traveller:
             last = recording.index.span
         if last is not None and at < last[1]:
             place.at = at
-            place.position = max(place.position, recording.index.position_at(at) or 0)
+            place.position = max(place.position, _known_at(recording, at) or 0)
         elif self._closed:
             place.at, place.position, place.playing = max(place.at, last[1] if last else at), recording.index.end, False
         else:
@@ -236,7 +241,7 @@ class Traveller:
             self._go(recording, max(to.position, index.begin))
             return
         assert to.at is not None
-        position = index.position_at(to.at)
+        position = _known_at(recording, to.at)
         if position is None:
             raise _Stay(f"{_said(to.at)} lies before the first tick, {_said(span[0])}.")
         if to.at > span[1] and self._closed:
@@ -287,6 +292,15 @@ class Traveller:
     def _end(self, recording: Recording, _: Any) -> None:
         recording.renew()
         self._go(recording, recording.index.end)
+
+
+def _known_at(recording: Recording, at: datetime) -> int | None:
+    """Position of the last stop by a time, and where no tick had ended for long, of what people did since."""
+    from controlplane.eventlog.projections import TICK
+
+    position = recording.index.position_at(at)
+    tick = None if position is None else recording.at(position).row(TICK, "tick")
+    return position if position is None or tick is None or not late(tick, at) else recording.reached(position, at)
 
 
 def _said(at: datetime) -> str:

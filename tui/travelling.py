@@ -9,6 +9,7 @@ from textual.message import Message
 
 from controlplane.model.errors import ControlplaneError
 from controlplane.model.severity import Severity
+from controlplane.model.time import human_duration
 from tui.commands import Actions
 from tui.data import Log, Snapshot, SnapshotReader
 from tui.data.seek import Seek, parse_seek
@@ -142,10 +143,13 @@ class Travels:
             reason = "going there"
         else:
             pace = f"playing {seen.speed}x" if seen.playing else f"stopped ({seen.speed}x)"
-            reason = f"{seen.at:%Y-%m-%d %H:%M:%SZ} · position {seen.position:,} of {seen.end:,} · {pace}"
+            tick = seen.snapshot.tick
+            late = f" · no tick for {human_duration(seen.at - tick.now)} then" if seen.late and tick else ""
+            reason = f"{seen.at:%Y-%m-%d %H:%M:%SZ}{late} · position {seen.position:,} of {seen.end:,} · {pace}"
         at = None if seen is None else seen.at
         word, aside = self.closed or "REPLAY", self._beside(live, beside)
-        return Trust(Mode.REPLAY, reason, at, word, aside, self.why_refused)
+        late_then = seen is not None and seen.late
+        return Trust(Mode.REPLAY, reason, at, word, late_then, aside, self.why_refused)
 
     def _beside(self, live: Snapshot, beside: Trust) -> str:
         if self.closed:

@@ -32,6 +32,8 @@ class Trust:
     """Of which time of the past it is."""
     word: str = ""
     """What the past is called, such as `REPLAY`."""
+    late: bool = False
+    """Whether of that time, too, the picture was stale."""
     beside: str = ""
     """What has to be seen of the present meanwhile."""
     refused: str = ""
@@ -50,16 +52,14 @@ def trust(snapshot: Snapshot | None, now: datetime, answered_at: datetime | None
         return Trust(Mode.STALE, f"the event store has not answered for {human_duration(now - answered_at)}")
     if snapshot.tick is None:
         return Trust(Mode.WAITING, "no tick has been evaluated yet")
-    if late := overdue(snapshot.tick, now):
-        return Trust(Mode.STALE, f"{late}; is the scheduler running?")
+    if late(snapshot.tick, now):
+        age, limit, interval = now - snapshot.tick.now, late_after(snapshot.tick), tick_interval(snapshot.tick)
+        caught_up = limit < MISSED * interval  # how far apart ticks are isn't known then
+        due = f"late after {human_duration(limit)}" if caught_up else f"one is due every {human_duration(interval)}"
+        return Trust(Mode.STALE, f"no tick for {human_duration(age)}, {due}; is the scheduler running?")
     return Trust(Mode.LIVE)
 
 
-def overdue(tick: "TickCompleted", now: datetime) -> str:
-    """For how long there is no tick at `now`, and when one was due; empty where it isn't late."""
-    age, limit, interval = now - tick.now, late_after(tick), tick_interval(tick)
-    if age <= limit:
-        return ""
-    caught_up = limit < MISSED * interval  # how far apart ticks are isn't known then
-    due = f"late after {human_duration(limit)}" if caught_up else f"one is due every {human_duration(interval)}"
-    return f"no tick for {human_duration(age)}, {due}"
+def late(tick: "TickCompleted", now: datetime) -> bool:
+    """Whether the tick after this one is overdue at `now`."""
+    return now - tick.now > late_after(tick)

@@ -2,8 +2,8 @@
 
 import asyncio
 import shutil
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,11 @@ from textual.widgets import Input
 from textual.widgets._footer import FooterKey
 
 from controlplane.eventlog.log import EventLog
+from controlplane.model.events import Draft
 from controlplane.operator import Operator
 from tests.tui import sample
 from tests.tui.driving import Clock, alerts, notices, painted, painted_all, ready, screen_text, terminal, until
-from tests.tui.past import BEGIN, STEP, ends, short_past, time_of
+from tests.tui.past import BEGIN, LAG, STEP, ends, short_past, time_of
 from tests.tui.sample import NOW
 from tui.app import SCREENS, ControlplaneApp
 from tui.commands import Command, Kind
@@ -25,7 +26,7 @@ from tui.data.past import PastLog
 from tui.data.seek import Seek
 from tui.screens.detail import DetailScreen
 from tui.screens.seek import SeekDialog
-from tui.travel import Traveller
+from tui.travel import Report, Traveller
 from tui.travelling import Refused
 from tui.trust import Mode
 
@@ -429,6 +430,105 @@ def test_playing_goes_as_fast_as_is_asked(log: EventLog) -> None:
     hand.now = 100.0
     traveller._arrive(0, "", asked=False)
     assert told[-1].moment.at == BEGIN + timedelta(seconds=45)
+
+
+def travels(log: EventLog) -> tuple[Callable[..., None], list[Report], Hand]:
+    """A traveller on a log, driven from the test: what asks it, what it reports, and its clock."""
+    hand, told = Hand(), []
+    traveller = Traveller(lambda: log, lambda: None, told.append, clock=hand)
+
+    def ask(what: str = "", value: Any = None) -> None:
+        if what:
+            traveller._do(lambda recording: getattr(traveller, f"_{what}")(recording, value))
+        traveller._arrive(0, "", asked=bool(what))
+
+    return ask, told, hand
+
+
+HOUR = timedelta(hours=1)
+
+
+def noted(at: timedelta, note: str) -> Draft:
+    """Somebody acknowledged the lag so long after the ticks had stopped."""
+    return sample.taken(LAG, sample.draft(sample.AlertFired(facts=LAG), time_of(5)), "mira", note, NOW + at)
+
+
+@pytest.mark.parametrize(
+    ("after", "events", "late"),
+    [
+        (timedelta(seconds=45), 0, False),
+        (timedelta(seconds=46), 0, True),
+        (2 * HOUR - timedelta(milliseconds=1), 0, True),
+        (2 * HOUR, 1, True),
+        (3 * HOUR, 2, True),
+        (5 * HOUR, 2, True),
+        (6 * HOUR - timedelta(milliseconds=1), 2, True),
+    ],
+)
+@pytest.mark.parametrize("ticks_again", [False, True])
+def test_where_ticks_had_stopped_the_past_is_late_and_has_what_people_did(
+    log: EventLog, after: timedelta, events: int, late: bool, ticks_again: bool
+) -> None:
+    end = log.head()
+    sample.append(log, [noted(2 * HOUR, "on it"), noted(3 * HOUR, "still")])
+    if ticks_again:
+        sample.append(log, [sample.ingested("prom-eu1", 9, NOW + 6 * HOUR), sample.ticked(NOW + 6 * HOUR)])
+    ask, told, _ = travels(log)
+    ask("seek", Seek(at=NOW + after))
+    assert (told[-1].moment.position, told[-1].moment.late) == (end + events, late)
+    acknowledged = told[-1].moment.snapshot.by_id[LAG.alert].alert.acknowledged
+    assert (acknowledged and acknowledged.note) == (None, "on it", "still")[events]
+
+
+@pytest.mark.parametrize(
+    ("steps", "late"), [((1_440,), False), ((960, 480), False), ((481,), False), ((480,), True), ((1,), True)]
+)
+def test_a_time_that_a_later_tick_caught_up_with_is_not_late(log: EventLog, steps: Sequence[int], late: bool) -> None:
+    sample.append(log, [noted(2 * HOUR, "on it")])
+    sample.append(log, [caught_up(NOW + 6 * HOUR, one, number) for number, one in enumerate(steps)])
+    ask, told, _ = travels(log)
+    ask("seek", Seek(at=NOW + 4 * HOUR))
+    assert told[-1].moment.late is late
+    assert told[-1].moment.snapshot.by_id[LAG.alert].alert.acknowledged.note == "on it"
+    ask("seek", Seek(at=NOW + 6 * HOUR))
+    assert not told[-1].moment.late
+
+
+def caught_up(at: datetime, steps: int, number: int) -> Draft:
+    """The end of one of the windows of a tick."""
+    made = sample.ticked(at, steps)
+    return made.model_copy(update={"key": f"{made.key}/{number}"})
+
+
+def test_playing_through_a_time_without_ticks_has_what_people_did(log: EventLog) -> None:
+    end = log.head()
+    sample.append(log, [noted(2 * HOUR, "on it"), *(sample.ticked(NOW + 6 * HOUR + n * STEP) for n in (0, 1))])
+    ask, told, hand = travels(log)
+    ask("seek", Seek(at=NOW + HOUR))
+    ask("play")
+    for seconds, position, late in ((3_599, end, True), (3_600, end + 1, True), (18_000, end + 2, False)):
+        hand.now = float(seconds)
+        ask()
+        assert (told[-1].moment.position, told[-1].moment.late) == (position, late)
+
+
+@pytest.mark.parametrize(("width", "age"), [(120, True), (80, True), (60, False)])
+async def test_the_bar_and_the_banner_say_that_no_tick_had_ended_for_long(log: EventLog, width: int, age: bool) -> None:
+    sample.append(log, [noted(2 * HOUR, "on it"), noted(6 * HOUR, "still")])
+    clock = Clock(NOW + 7 * HOUR)
+    app = terminal(log, clock=clock)
+    async with app.run_test(size=(width, 24)) as pilot:
+        await ready(pilot)
+        await seek(pilot, "00:04:20")
+        await arrived(pilot, log.head() - 1)
+        lines = screen_text(app).split("\n")
+        assert "REPLAY 2026-03-02 00:04:20Z · no tick for 5h then" in lines[2]
+        assert ("age 5h" in lines[0]) is age
+        assert app.snapshot.by_id[LAG.alert].alert.acknowledged.actor == "mira"
+        await seek(pilot, "19:04:20")
+        await arrived(pilot, ends(log)[-1])
+        assert "no tick" not in screen_text(app)
+        assert "age" not in screen_text(app).split("\n")[0]
 
 
 async def test_a_store_that_fails_leaves_the_picture(log: EventLog, monkeypatch: pytest.MonkeyPatch) -> None:

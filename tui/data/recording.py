@@ -9,6 +9,7 @@ also depend on recommendations.
 import threading
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from tui.data.entries import AUDIT, TIMELINE
@@ -136,6 +137,36 @@ class Recording:
             while len(self._events) > _KEPT:
                 self._events.popitem(last=False)
             return made
+
+    def reached(self, position: int, at: datetime) -> int:
+        """Position up to which nothing is later than a time, from a stop on and before the next one."""
+        stop = self.index.step(position, 1)
+        end = self.index.end if stop is None else stop - 1
+        while position < end:
+            found = self.events(range(position + 1, min(position + _MANY, end) + 1))
+            for event in found:
+                if event.occurred_at > at:
+                    return position
+                position = event.position
+            if not found:
+                break
+        return position
+
+    def evaluated(self, position: int, at: datetime) -> bool:
+        """Whether a tick that ended after a position looked at a time when it caught up with steps until then."""
+        from controlplane.model.payloads import TickCompleted
+
+        ended: datetime | None = None
+        evaluated = timedelta(0)
+        for later in self.index.following(_STREAMS["tick"], position):
+            for tick in (event.payload for event in self.events([later])):
+                if not isinstance(tick, TickCompleted) or ended not in {None, tick.now}:
+                    return False
+                step = timedelta(milliseconds=tick.step_ms)
+                ended, evaluated = tick.now, evaluated + tick.steps * step  # it may have caught up in several windows
+                if ended - evaluated + step <= at:
+                    return True
+        return False
 
     def _moved(self, projection: Any, known: _State, position: int) -> Table:
         if projection.name == "unadvised":

@@ -188,6 +188,12 @@ class TimelineIndex:
             if self.type_at(found[number]) in types:
                 yield found[number]
 
+    def following(self, name: str, after: int) -> "array[int]":
+        """Positions > after of the events of a stream, in order."""
+        code = self._stream_codes.get(name)
+        found = array("Q") if code is None else self._streams[code]
+        return found[bisect_right(found, after) :]
+
     def shown(self, what: str, until: int, most: int) -> "array[int]":
         """The last positions ≤ until of what the `timeline` or the `audit` trail shows."""
         found = self._lists[what]

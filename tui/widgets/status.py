@@ -27,7 +27,7 @@ def bar_text(snapshot: Snapshot, trusted: Trust, now: datetime, width: int, *, r
     mode = Text(trusted.word or trusted.mode.value, theme.OK if trusted.mode is Mode.LIVE else theme.DOUBT)
     mode.stylize("bold")
     if trusted.mode is Mode.REPLAY:
-        return _replay_bar(snapshot, trusted, mode, width)
+        return _replay_bar(snapshot, trusted, mode, now, width)
     if read_only:
         mode.append(" READ-ONLY", theme.DOUBT)
     counts, sources, age = _counts(snapshot), _sources(snapshot), _age(snapshot, now)
@@ -50,7 +50,7 @@ def bar_text(snapshot: Snapshot, trusted: Trust, now: datetime, width: int, *, r
     return mode
 
 
-def _replay_bar(snapshot: Snapshot, trusted: Trust, mode: Text, width: int) -> Text:
+def _replay_bar(snapshot: Snapshot, trusted: Trust, mode: Text, now: datetime, width: int) -> Text:
     """What was known then, with what has to be seen of the present always beside it."""
     if trusted.at is not None:
         mode.append(f" {trusted.at:%H:%M:%SZ}")
@@ -58,8 +58,15 @@ def _replay_bar(snapshot: Snapshot, trusted: Trust, mode: Text, width: int) -> T
     beside = Text(trusted.beside, theme.QUIET if calm else theme.severity_style(Severity.CRITICAL))
     name, counts = Text(safe(snapshot.environment, 24), theme.HEADING), _counts(snapshot)
     short = Text(safe(snapshot.environment, 8), theme.HEADING)
-    sources = _sources(snapshot)
-    for left in ([name, counts, _others(snapshot), sources], [name, counts, sources], [counts, sources], [counts]):
+    sources, age = _sources(snapshot), _age(snapshot, now) if trusted.late else Text()
+    age.stylize(theme.DOUBT)
+    for left in (
+        [name, counts, _others(snapshot), sources, age],
+        [name, counts, sources, age],
+        [counts, sources, age],
+        [counts, age],
+        [counts],
+    ):
         if (text := _line([*left, beside, mode], width)) is not None:
             return text
     return _line([short, beside, mode], width) or _line([beside, mode], width) or mode

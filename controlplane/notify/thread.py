@@ -21,7 +21,7 @@ class Thread:
     """The messages at a channel that a new one is about."""
 
     shown: Shown | None = None
-    """The one of the same page."""
+    """The one of the same page, None where the message has to be posted."""
     superseded: tuple[Shown, ...] = ()
     """Those of the pages that end with it."""
 
@@ -33,6 +33,9 @@ def thread_of(channel: str, message: Message, row: Callable[[str], Shown | None]
     """What the channel shows of a message's page and of those that end with it; `row` gives what is kept of a key."""
     rows = {key: row(f"{channel}/{key}") for key in dict.fromkeys((message.dedup_key, *message.superseded))}
     shown = rows.pop(message.dedup_key)
+    if shown is not None and shown.action is Action.RESOLVE and message.action is Action.TRIGGER:
+        # Nobody is notified of an edit, and to whoever read the end this is a new page.
+        shown = None
     # An earlier page is told what became of it when the new one begins, and when all is over.
     ends = shown is None or message.action is Action.RESOLVE
     return Thread(shown, tuple(one for one in rows.values() if one is not None and ends))

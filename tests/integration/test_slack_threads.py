@@ -7,11 +7,13 @@ import pytest
 
 from controlplane.eventlog.projections import DELIVERIES, OUTBOX, SHOWN
 from controlplane.model.events import Draft
+from controlplane.model.matchers import Matcher
 from controlplane.model.notifications import Action, Delivery, Message
 from controlplane.model.payloads import NotificationDelivered, NotificationFailed, NotificationQueued
 from controlplane.model.severity import Severity
+from controlplane.model.silences import Silence
 from controlplane.model.views import DeliveryState
-from tests.notify_cases import alert
+from tests.notify_cases import alert, at
 from tests.office import Hire, Office, killed_in_the_middle, the_office
 from tests.provider_proxy import CHANNEL, HOOKS, PAGERDUTY, SLACK, Reply, providers_on_loopback
 
@@ -100,6 +102,38 @@ def test_a_reminder_is_shown_in_the_channel_because_nobody_is_notified_of_an_edi
     assert one.deliver().delivered == 1
     (reply,) = one.providers.threads[FIRST]
     assert (reply["text"], reply.get("reply_broadcast")) == ("Still firing after 4h 1s, 1 firing", True)
+
+
+def test_what_fires_again_within_an_episode_after_its_end_was_told_is_posted_anew(office: Hire):
+    one = office("bot")
+    one.step(0, fire=[alert("a"), alert("b")])
+    one.deliver()
+    one.desk.silences = [
+        Silence(
+            id="s1",
+            matchers=(Matcher.parse("consumer_group=b"),),
+            starts_at=at(60),
+            ends_at=at(7_200),
+            author="ada",
+            reason="planned",
+            created_at=at(60),
+        )
+    ]
+    one.step(600, resolve=["a"])
+    one.deliver()
+    assert heads(one) == ["🟢 RESOLVED: Kafka consumer group is behind"]
+    one.step(7_200)
+    assert one.deliver().delivered == 1
+    assert [event.delivery.message.action for event in one.events(NotificationQueued)] == [
+        *(Action.TRIGGER, Action.RESOLVE, Action.TRIGGER)
+    ]
+    assert len({event.delivery.message.dedup_key for event in one.events(NotificationQueued)}) == 1
+    assert [head[:10] for head in heads(one)] == ["🟢 RESOLVED", "🔴 CRITICAL"]
+    assert methods(one)[-1] == "chat.postMessage"
+    one.step(9_000, resolve=["b"])
+    one.deliver()
+    assert [head[:10] for head in heads(one)] == ["🟢 RESOLVED"] * 2
+    assert replies(one, "1700000000.000002")[-1:] == ["Resolved after 2h 30m"], "what follows edits the new one"
 
 
 def test_a_new_page_is_a_new_message_and_the_one_before_says_so(office: Hire):

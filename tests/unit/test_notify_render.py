@@ -503,3 +503,19 @@ def test_an_earlier_page_is_told_when_the_new_one_begins_and_at_the_end():
     assert thread_of("slack", said, rows.get).superseded == ()
     assert thread_of("slack", said.model_copy(update={"action": Action.RESOLVE}), rows.get).superseded == (SHOWN,)
     assert thread_of("other", said, rows.get) == Thread()
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "kept"),
+    [
+        (before, now, (before, now) != (Action.RESOLVE, Action.TRIGGER))
+        for before in (Action.TRIGGER, Action.ACKNOWLEDGE, Action.RESOLVE)
+        for now in (Action.TRIGGER, Action.ACKNOWLEDGE, Action.RESOLVE)
+    ],
+)
+def test_only_a_page_that_fires_after_its_end_was_shown_is_posted_anew(before: Action, now: Action, kept: bool):
+    shown = SHOWN.model_copy(update={"action": before})
+    rows = {"slack/old": SHOWN, "slack/" + "d" * 64: shown}
+    thread = thread_of("slack", message(action=now, superseded=("old",)), rows.get)
+    assert thread.shown == (shown if kept else None)
+    assert thread.superseded == (() if kept and now is not Action.RESOLVE else (SHOWN,))

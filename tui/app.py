@@ -113,7 +113,7 @@ class ControlplaneApp(TimeKeys, App[None], inherit_bindings=False):
         self.theme = palette.name
         self.stylesheet = Parsed(self.get_css_variables())
         if keys:
-            self.set_keymap(checked(keys, bound(SCREENS, type(self))))
+            self.set_keymap(checked(keys, bound(_keyed(), type(self))))
         reader.environment = environment
         self.reader, self.read_only, self.clock = reader, read_only, clock
         self.command_clock = command_clock or clock
@@ -298,3 +298,11 @@ class ControlplaneApp(TimeKeys, App[None], inherit_bindings=False):
         for name, palette in PALETTES.items():
             if palette is not theme.CURRENT:
                 yield SystemCommand(f"Theme: {name}", "Change the colours", partial(self.action_palette, name))
+
+
+def _keyed() -> tuple[type[SnapshotScreen], ...]:
+    """Screens whose keys have names, also those that a row is opened on, which the first paint does without."""
+    from tui.screens.advice import AdviceScreen
+    from tui.screens.detail import DetailScreen
+
+    return (*SCREENS, DetailScreen, AdviceScreen)

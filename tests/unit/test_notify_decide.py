@@ -1,6 +1,7 @@
 """Who is told what, and when."""
 
 import pytest
+from apprise.manager_plugins import NotificationManager
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +15,9 @@ from controlplane.model.routes import Inhibition, Times
 from controlplane.model.severity import Severity
 from controlplane.model.silences import Silence
 from controlplane.notify.compose import survival
+from controlplane.notify.addresses import PAGERDUTY
 from controlplane.notify.decide import decide
+from controlplane.notify.routing import URGENT, default_route
 from tests.notify_cases import BY_SEVERITY, Desk, alert, at, fired, queued, recommendation, resolved, told, tree
 
 WARNING, INFO, CRITICAL = Severity.WARNING, Severity.INFO, Severity.CRITICAL
@@ -382,6 +385,42 @@ def test_a_storm_of_ten_thousand_alerts_is_a_message_for_each_rule():
     drafts = desk.decide(0, changes)
     assert len(queued(drafts)) == 200
     assert sum(d.message.firing for d in queued(drafts)) == 20_000
+
+
+# who is woken
+
+PAGERS = (
+    *("pdevents", "pagerduty", "opsgenie", "jira", "splunk", "victorops", "ilert", "goalert", "goalerts", "squadcast"),
+    *("signl4", "pagertree", "xmatters", "incidentio", "firehydrant", "spike", "betterstack"),
+)
+SMS = (
+    *("twilio", "sns", "nexmo", "vonage", "atalk", "msgbird", "clickatell", "seven", "46elks", "elks", "voipms"),
+    *("telnyx", "smseagle", "smseagles", "smsmgr", "smsmanager", "burstsms", "kudosity", "kavenegar", "infobip"),
+    *("bulkvs", "octopush", "telesign", "smpp", "smpps"),
+)
+
+
+@pytest.mark.parametrize("scheme", [*PAGERS, *SMS])
+def test_pagers_and_sms_are_told_what_is_critical_alone(scheme: str):
+    route = default_route({"chat": "slackops", "phone": scheme})
+    assert route.channels == ("chat",)
+    assert [child.channels for child in route.routes] == [("chat", "phone"), ()]
+
+
+@pytest.mark.parametrize("scheme", ["slackops", "mailtos", "discord", "tgram", "pover", "ntfy", "json", ""])
+def test_others_are_told_of_warnings_too(scheme: str):
+    assert default_route({"chat": scheme}).channels == ("chat",)
+
+
+def test_whatever_wakes_people_is_a_scheme_of_apprise_or_our_own():
+    known = NotificationManager().schemas()
+    assert URGENT - {PAGERDUTY} <= set(known)
+
+
+def test_whatever_takes_one_sms_wakes_people():
+    manager = NotificationManager()
+    short = {scheme for scheme in manager.schemas() if manager[scheme].body_maxlen in (140, 160)}
+    assert short - URGENT == {"pushed"}, "a push that is as short"
 
 
 # what nobody is told of

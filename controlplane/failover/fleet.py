@@ -50,6 +50,11 @@ class Fleet:
         """Instances that serve."""
         return sum(self.serving.values())
 
+    @property
+    def left(self) -> int:
+        """Instances outside the lost zones, whether or not they answer: what the group holds there."""
+        return len(self.before) - len(self.gone)
+
     def carried(self, count: int) -> float | None:
         """The highest utilisation when `count` instances carry what all did before; None where it isn't measured."""
         return self.loads[0].mean * len(self.before) / count if self.loads and count else None
@@ -106,9 +111,9 @@ def start(fleet: Fleet, p: Zone) -> Start:
     limit = f"units of {unit}" if units != count else None
     count = stage("rounded", units, limit, f"whole units of {unit}")
     maximum = p.maximum.get(fleet.role)
-    room = count if maximum is None else max(0, maximum - have) // unit * unit
+    room = count if maximum is None else max(0, maximum - fleet.left) // unit * unit
     limit = f"at most {maximum} instances" if count > room else None
-    count = stage("clamped", min(count, room), limit, f"{have} serve already")
+    count = stage("clamped", min(count, room), limit, f"{fleet.left} there already")
     return Start(count, spread(fleet.serving, count), tuple(stages))
 
 

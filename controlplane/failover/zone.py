@@ -109,6 +109,7 @@ def _told(fleet: Fleet, begun: Start) -> str:
     return (
         f"{_role(fleet)}: {fleet.survivors} of {len(fleet.before)} serve"
         + (f" and carry all of the load{load}" if used is not None else "")
+        + (f"; {len(fleet.down)} elsewhere don't answer and stay in the group" if fleet.down else "")
         + (f"; {begun.limited} holds the number" if begun.limited else "")
     )
 
@@ -224,7 +225,7 @@ def _steps(p: Zone, shown: str, loss: Losses, plan: Plan) -> tuple[PlanStep, ...
     ]
     for fleet, begun in plan:
         name, count = _role(fleet), begun.count
-        do = f"Start {count} {name} in {left}" if count else f"Keep {name} at {fleet.survivors} in {left}"
+        do = f"Start {count} {name} in {left}" if count else f"Keep {name} at {fleet.left} in {left}"
         before = (
             f"new instances are started in {left} alone",
             *((f"quotas and free addresses in {left} allow {count} more",) if count else ()),
@@ -248,7 +249,7 @@ def _commands(templates: tuple[tuple[str, ...], ...], loss: Losses, plan: Plan) 
                 "zones": loss.left,
                 "lost": sorted({resource.zone for resource in fleet.gone}),
                 "start": begun.count,
-                "total": fleet.survivors + begun.count,
+                "total": fleet.left + begun.count,
                 "before": len(fleet.before),
             },
         )

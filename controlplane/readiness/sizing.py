@@ -95,14 +95,15 @@ def missing(
     *,
     unit: int = 1,
     maximum: int | None = None,
+    down: int = 0,
     apart: bool = False,
     fits: Callable[[int], bool] = lambda _: True,
 ) -> Added | None:
     """Fewest members that bring the load after any loss to `limit`, each in the cell that has fewest by then.
 
-    `cells` are those that members may be added to; `apart` = each new member is a cell of its own (a host); `fits` says
-    whether what can't be divided finds room with so many. None where no number of members would do. The number never
-    falls when load rises or capacity goes.
+    `cells` are those that members may be added to; `down` members carry nothing and count toward `maximum`; `apart` =
+    each new member is a cell of its own (a host); `fits` says whether what can't be divided finds room with so many.
+    None where no number of members would do. The number never falls when load rises or capacity goes.
     """
     where = sorted(set(cells))
 
@@ -122,7 +123,7 @@ def missing(
         else:
             low = middle
     rounded = -(-high // unit) * unit
-    room = rounded if maximum is None else max(0, maximum - of.count) // unit * unit
+    room = rounded if maximum is None else max(0, maximum - of.count - down) // unit * unit
     clamped = min(rounded, room)
     return Added(high, rounded, clamped, place(of, where, clamped, apart=apart))
 

@@ -47,13 +47,14 @@ def advise(history: History, parameters: Reserve, inventory: Inventory, prices: 
     each = _each(who, rows)
     now = fleet(role, state, each)
     places = _places(resources, p, now, rows)
-    unit = p.units.get(role, p.unit)
+    unit, silent = p.units.get(role, p.unit), len(who) - now.count
     found = missing(
         now,
         places,
         p.limit,
         unit=unit,
         maximum=p.maximum.get(role),
+        down=silent,
         apart=p.cell == "host",
         fits=after_any_loss(machines_on(resources, who) if p.asked else [], who, p.limit),
     )
@@ -109,14 +110,15 @@ def _proposal(
     role, cell = printable(now.role, 60), p.cell
     before, signal = now.worst({})
     after, _ = now.worst(found.cells)
-    count, total_after = found.clamped, now.count + found.clamped
+    count, silent = found.clamped, len(who) - now.count
     where = _where(found) if cell != "host" else ""
     holds = _held(found, p, now)
     values: dict[str, str | int | Sequence[str]] = {
         "role": now.role,
         "add": count,
-        "total": total_after,
-        "before": now.count,
+        # The group holds those that don't answer too: a size without them would take members away.
+        "total": len(who) + count,
+        "before": len(who),
         "cells": sorted({*now.here, *(name for name, more in found.cells.items() if more)}),
     }
     enough = count == found.rounded
@@ -128,9 +130,9 @@ def _proposal(
         else f"The loss of a {cell} of {role} can't be made bearable with more of them"
         if found.raw
         else f"The loss of a {cell} of {role} is bearable",
-        from_=f"{many(now.count, 'instance')}, "
+        from_=f"{_size(len(who), silent)}, "
         + (f"{_percent(before)} after the loss of the worst {cell}" if math.isfinite(before) else f"in one {cell}"),
-        to=f"{many(total_after, 'instance')}{where}, {_percent(after)}" if count else f"{many(now.count, 'instance')}",
+        to=f"{_size(len(who) + count, silent)}{where}, {_percent(after)}" if count else _size(len(who), silent),
         why=(
             f"If one {cell} is lost, the others of {role} carry {_percent(before)} of what they can by {signal}; "
             f"{_percent(p.limit)} is the limit. "
@@ -139,7 +141,7 @@ def _proposal(
         )
         + f"{many(found.raw, 'more instance')} would do"
         + (f"; {holds} holds the number." if holds else "."),
-        inputs=_inputs(p, now),
+        inputs=_inputs(p, now, silent),
         stages=(
             Stage(
                 name="raw",
@@ -153,7 +155,7 @@ def _proposal(
                 limit=f"units of {p.units.get(now.role, p.unit)}" if found.rounded > found.raw else None,
                 reason=f"whole units of {p.units.get(now.role, p.unit)}",
             ),
-            Stage(name="clamped", value=count, limit=holds, reason=f"{now.count} serve already"),
+            Stage(name="clamped", value=count, limit=holds, reason=f"{_size(len(who), silent)}, there already"),
         ),
         cost=total((_line(p, now, count, who, prices),), _do_nothing(p, now, before)),
         gain=f"load after the loss of a {cell}: {_percent(before)} → {_percent(after)}",
@@ -170,6 +172,10 @@ def _percent(share: float) -> str:
     return f"{share * 100:,.4g} %" if math.isfinite(share) else "nobody left"
 
 
+def _size(members: int, silent: int) -> str:
+    return many(members, "instance") + (f", {silent} of them silent" if silent else "")
+
+
 def _where(found: Added) -> str:
     told = ", ".join(f"{printable(cell, 60)} +{more}" for cell, more in found.cells.items() if more)
     return f" ({told})" if told else ""
@@ -179,7 +185,7 @@ def _held(found: Added, p: Reserve, now: Fleet) -> str | None:
     return f"at most {p.maximum[now.role]} instances" if found.clamped < found.rounded else None
 
 
-def _inputs(p: Reserve, now: Fleet) -> dict[str, str]:
+def _inputs(p: Reserve, now: Fleet, silent: int) -> dict[str, str]:
     told = {
         "limit": f"{_percent(p.limit)} of what is left after a loss",
         "members by " + p.cell: ", ".join(
@@ -187,6 +193,8 @@ def _inputs(p: Reserve, now: Fleet) -> dict[str, str]:
         )
         + (", …" if len(now.here) > 20 else ""),
     }
+    if silent:
+        told["members that don't answer"] = f"{silent}, without load and capacity"
     for signal, load in sorted(now.load.items()):
         kept = sum(now.capacity[signal].values())
         told[signal] = f"{load:,.6g} of {kept:,.6g} in all; one instance carries {now.each[signal]:,.6g}"

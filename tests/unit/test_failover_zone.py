@@ -219,6 +219,39 @@ def test_survivors_that_dont_answer_carry_nothing() -> None:
     assert dead.inputs["cache before, lost, serving"] == "12, 4, 6 instances (2 elsewhere don't answer)"
 
 
+@pytest.mark.parametrize(
+    ("load", "dead", "count", "size"),
+    [
+        pytest.param(0.3, 0, 0, 32, id="all survivors answer"),
+        pytest.param(0.3, 4, 0, 32, id="enough without the silent ones"),
+        pytest.param(0.389, 4, 0, 32, id="just enough"),
+        pytest.param(0.3892, 4, 1, 33, id="one more"),
+        pytest.param(0.7, 4, 23, 55, id="many more"),
+    ],
+)
+def test_survivors_that_dont_answer_stay_in_the_group(load: float, dead: int, count: int, size: int) -> None:
+    # 28 survivors carry 28 × 0.667 ÷ 48 = 0.38908 of each before.
+    nodes = fleet(48)
+    quiet = tuple(f"cache-{1 + 3 * n}" for n in range(dead))
+    proposal = ask(both(loaded(nodes, load), up(nodes, dead=quiet)), nodes)
+    check_complete(proposal)
+    assert stage(proposal, "cache clamped") == count
+    assert arguments(proposal.commands[0])[3:] == [f"--desired-capacity={size}", "--availability-zones", "b", "c"]
+    assert "--desired-capacity=48" in proposal.revert[0]
+    assert ("4 elsewhere don't answer and stay in the group" in proposal.why) == (dead > 0)
+    if not count:
+        assert proposal.plan[1].do == "Keep cache at 32 in b, c"
+
+
+@pytest.mark.parametrize(("maximum", "count"), [(32, 0), (33, 1), (54, 22), (55, 23), (60, 23)])
+def test_survivors_that_dont_answer_count_toward_the_largest_size(maximum: int, count: int) -> None:
+    nodes = fleet(48)
+    samples = both(loaded(nodes, 0.7), up(nodes, dead=("cache-1", "cache-4", "cache-7", "cache-10")))
+    proposal = ask(samples, nodes, maximum={"cache": maximum})
+    assert stage(proposal, "cache clamped") == count
+    assert f"--desired-capacity={32 + count} " in proposal.commands[0]
+
+
 @pytest.mark.parametrize("how", ["ratio", "instances"])
 def test_nothing_starts_in_a_second_lost_zone(how: str) -> None:
     nodes = fleet(12)

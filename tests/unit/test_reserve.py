@@ -15,6 +15,7 @@ from controlplane.model.resources import Resource
 from tests.advice_cases import (
     HOSTILE,
     alert,
+    arguments,
     both,
     check_complete,
     history,
@@ -107,6 +108,38 @@ def test_the_largest_size_holds_the_number() -> None:
     assert limit(proposal, "clamped") == "at most 14 instances"
     assert proposal.kind == "investigate"
     assert {one.loss: one.ok for one in proposal.survives}["one zone"] is False
+
+
+@pytest.mark.parametrize(
+    ("silent", "load", "added", "size"),
+    [
+        pytest.param(0, 0.7, 3, 51, id="all answer"),
+        pytest.param(1, 0.7, 3, 51, id="one doesn't"),
+        pytest.param(6, 0.7, 3, 51, id="two of each zone don't"),
+        pytest.param(6, 0.6, 0, 48, id="enough without them"),
+    ],
+)
+def test_members_that_dont_answer_stay_in_the_group(silent: int, load: float, added: int, size: int) -> None:
+    nodes = fleet("abc" * 16)
+    answers = history(*((UP, {"host": one.id}, steady(0.0 if n < silent else 1.0)) for n, one in enumerate(nodes)))
+    proposal = ask(both(loaded(nodes, load), answers), nodes, unit=3, up=UP)
+    check_complete(proposal)
+    assert stage(proposal, "clamped") == added
+    assert arguments(proposal.commands[0])[-1] == f"--desired-capacity={size}"
+    assert arguments(proposal.revert[0])[-1] == "--desired-capacity=48"
+    told = f", {silent} of them silent" if silent else ""
+    assert proposal.from_.startswith(f"48 instances{told}, ")
+    assert proposal.to.startswith(f"{size} instances{told}")
+    assert proposal.inputs.get("members that don't answer", "0").startswith(f"{silent}")
+
+
+@pytest.mark.parametrize(("maximum", "added"), [(50, 0), (51, 3), (53, 3), (54, 6), (57, 9)])
+def test_members_that_dont_answer_count_toward_the_largest_size(maximum: int, added: int) -> None:
+    nodes = fleet("abc" * 16)
+    answers = history(*((UP, {"host": one.id}, steady(0.0 if n < 6 else 1.0)) for n, one in enumerate(nodes)))
+    proposal = ask(both(loaded(nodes, 0.8), answers), nodes, unit=3, up=UP, maximum={"cache": maximum})
+    assert stage(proposal, "clamped") == added
+    assert f"--desired-capacity={48 + added}" in proposal.commands[0]
 
 
 def test_hosts_by_what_their_machines_ask_for() -> None:

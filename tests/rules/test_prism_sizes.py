@@ -51,8 +51,11 @@ def measured(hosts: list[str], values: dict[str, float]) -> Samples:
     return both(history(*series, platform=PACK), ADDRESSES)
 
 
-def asked(name: str, values: dict[str, float], more: int = 0) -> Proposal:
-    """Advice for the group with these means on every instance; `more` instances than the shipped ones."""
+def asked(name: str, values: dict[str, float], more: int = 0, lost: str = "") -> Proposal:
+    """Advice for the group with these means on every instance; `more` instances than the shipped ones.
+
+    The zone `lost` doesn't answer.
+    """
     placed = next(placed for placed in rules().rules if placed.id == name)
     assert isinstance(placed.rule, ScalingRule)
     inventory, prices = shipped()
@@ -66,7 +69,8 @@ def asked(name: str, values: dict[str, float], more: int = 0) -> Proposal:
     inventory = Inventory(resources=(*inventory.resources, *extra))
     hosts = [one.id for one in inventory.of(PACK, role=group)]
     facts = alert(group=group).model_copy(update={"platform": PACK})
-    samples = only(measured(hosts, {**MIDDLING, **values}), placed.rule.parameters.reads())
+    ratios = history(*(("zone.up.ratio", {"zone": lost}, steady(0.0)) for _ in range(bool(lost))), platform=PACK)
+    samples = only(both(measured(hosts, {**MIDDLING, **values}), ratios), placed.rule.parameters.reads())
     return METHODS[type(placed.rule.parameters)](History(facts, samples, AT), placed.rule.parameters, inventory, prices)
 
 
@@ -125,3 +129,16 @@ def test_proxies_follow_the_house_policy() -> None:
         asked(PROXY, {CPU: 0.2})
     rule = next(placed.rule for placed in rules().rules if placed.id == PROXY)
     assert rule.basis == "house"
+
+
+def test_no_command_takes_instances_away_while_a_zone_is_lost() -> None:
+    proxies = asked(PROXY, {CPU: 0.72}, more=24, lost="us-west-2a")
+    check_complete(proxies)
+    assert (proxies.title, proxies.from_) == ("Add 5 instances to proxy-nodes", "48 instances")
+    assert proxies.commands[0].endswith("desiredSize=77")
+    assert proxies.commands[1].endswith("--replicas=77")
+    assert proxies.revert[0].endswith("--replicas=72")
+    assert proxies.revert[1].endswith("desiredSize=72")
+    redis = asked(REDIS, {CPU: 0.72}, more=24, lost="us-west-2a")
+    assert redis.commands[0].endswith("--desired-capacity=54 --availability-zones us-west-2b us-west-2c")
+    assert redis.revert[1].endswith("--desired-capacity=72 --availability-zones us-west-2b us-west-2c us-west-2a")

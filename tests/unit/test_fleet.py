@@ -279,6 +279,69 @@ def test_nothing_is_started_in_a_lost_zone() -> None:
     assert silent.to == proposal.to
 
 
+LOST_ZONE = history(("zone.up.ratio", {"zone": "z1"}, steady(0.0)), ("zone.up.ratio", {"zone": "z0"}, steady(1.0)))
+
+
+@pytest.mark.parametrize(
+    ("members", "command", "revert", "done", "back"),
+    [
+        pytest.param(48, ["size={total}"], ["size={before}"], ["size=52"], ["size=48"], id="the whole group"),
+        pytest.param(72, ["size={total}"], ["size={before}"], ["size=77"], ["size=72"], id="of 72"),
+        pytest.param(4, ["size={total}"], ["size={before}"], ["size=5"], ["size=4"], id="of 4"),
+        pytest.param(
+            48,
+            ["size={total}", "{zones}"],
+            ["size={before}", "{zones}", "{lost}"],
+            ["size=36", "z0", "z2"],
+            ["size=48", "z0", "z2", "z1"],
+            id="the other zones alone, and back to all of them",
+        ),
+        pytest.param(
+            48,
+            ["size={total}", "--zones={zones}"],
+            ["size={before}", "--zones={zones}"],
+            ["size=36", "--zones=z0,z2"],
+            ["size=32", "--zones=z0,z2"],
+            id="the other zones in one argument",
+        ),
+    ],
+)
+def test_members_of_a_lost_zone_stay_in_a_group_that_keeps_its_zones(
+    members: int, command: list[str], revert: list[str], done: list[str], back: list[str]
+) -> None:
+    commands = {"commands": [["start", *command], ["look"]], "revert": [["start", *revert]]}
+    proposal = ask(TABLE, [loads(members, BUSY), LOST_ZONE], fleet(members), scale_out=commands)
+    check_complete(proposal)
+    assert proposal.kind == "scale_out"
+    assert arguments(proposal.commands[0]) == done
+    assert arguments(proposal.revert[0]) == back
+    sizes = f"They stay in the group, whose size goes from {members} to {done[0].removeprefix('size=')}."
+    assert (sizes in proposal.why) == (len(done) == 1)
+
+
+@pytest.mark.parametrize(
+    ("maximum", "zones", "expected"),
+    [
+        (47, False, 32),
+        (48, False, 32),
+        (49, False, 33),
+        (51, False, 35),
+        (52, False, 36),
+        (35, True, 35),
+        (36, True, 36),
+    ],
+)
+def test_members_of_a_lost_zone_count_toward_the_maximum_of_their_group(
+    maximum: int, zones: bool, expected: int
+) -> None:
+    commands = {"commands": [["start", "{total}", *(["{zones}"] if zones else [])]]}
+    proposal = ask(TABLE, [loads(48, BUSY), LOST_ZONE], fleet(48), scale_out=commands, maximum=maximum)
+    assert count(proposal) == expected
+    if expected < 36:
+        more = "" if zones else ", 16 of them in lost zones"
+        assert limit(proposal, "clamped") == f"maximum {maximum}{more}"
+
+
 def test_no_zone_left_is_no_matter_of_size() -> None:
     assert "no member of web is left" in told(TABLE, [loads(6, BUSY), ups(6, down=range(6))], fleet(6))
 
@@ -661,7 +724,7 @@ def rule(parameters: dict[str, Any]) -> ScalingRule:
         ({"metrics": [ABOVE], "minimum": 0}, "greater than or equal to 1"),
         ({"metrics": [ABOVE], "counted": {}}, "either setting or signal"),
         ({"metrics": [ABOVE], "placement_groups": {"name": "{fleet}"}}, "needs {zone} and {number}"),
-        ({"metrics": [ABOVE], "scale_out": {"commands": [["run", "{lost}"]]}}, "can't be filled in"),
+        ({"metrics": [ABOVE], "scale_out": {"commands": [["run", "{gone}"]]}}, "can't be filled in"),
         ({"metrics": [ABOVE], "colour": "red"}, "Extra inputs"),
     ],
 )

@@ -80,11 +80,15 @@ def test_never_into_a_lost_zone_and_nothing_is_taken_away_while_one_is_lost(
     down = [n for n in range(members) if f"z{n % 3}" in lost]
     ratios = history(*(("zone.up.ratio", {"zone": zone}, steady(0.0)) for zone in sorted(lost)))
     said = ratios if by_ratio else ups(members, down=down)
-    commands = {"commands": [["start", "{zones}"]]}
+    commands = {"commands": [["start", "{zones}"], ["size", "{total}"]], "revert": [["size", "{before}"]]}
     proposal = advised(METRICS, [loads(members, share), said], fleet(members), scale_out=commands)
     if proposal is None:
         return
     assert proposal.kind in ({"scale_out", "investigate"} if lost else {"scale_out", "scale_in", "investigate"})
+    if proposal.kind == "scale_out":
+        assert (
+            int(proposal.commands[-1].removeprefix("size ")) > int(proposal.revert[0].removeprefix("size ")) == members
+        )
     assert not any(zone in proposal.to or zone in " ".join(proposal.commands) for zone in lost)
     placed = [part.split() for part in proposal.to.partition("(")[2].rstrip(")").split(", ") if part]
     sizes = [int(count) for _, count in placed]

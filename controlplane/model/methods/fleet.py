@@ -18,7 +18,7 @@ Window = Annotated[Duration, Field(le=timedelta(hours=6))]
 
 _STALE = timedelta(minutes=5)
 _PLACEHOLDER = re.compile(r"\{fleet\}|\{zone\}|\{number\}")
-_FIELDS = ("fleet", "role", "before", "total", "change", "zones")
+_FIELDS = ("fleet", "role", "before", "total", "change", "zones", "lost")
 
 
 class Measure(BaseModel):
@@ -131,6 +131,7 @@ class Direction(Parameters):
     before: tuple[Annotated[str, Field(min_length=1, max_length=300)], ...] = ()
     """What has to be true before the commands are run."""
     commands: Annotated[tuple[Argv, ...], templates(*_FIELDS)] = _group("{total}")
+    """`zones` are those that aren't lost; sizes count the lost ones too where a command doesn't give `zones` alone."""
     revert: Annotated[tuple[Argv, ...], templates(*_FIELDS)] = _group("{before}")
 
 

@@ -14,7 +14,7 @@ from controlplane.model.resources import Inventory
 from controlplane.model.units import human, many
 from controlplane.scaling.fleet.asks import Ask, of_absolute, of_row, stabilised
 from controlplane.scaling.fleet.layout import free_addresses, lay_out
-from controlplane.scaling.fleet.members import Members, read_members
+from controlplane.scaling.fleet.members import Members, lost_kept, read_members
 from controlplane.scaling.fleet.proposal import Decision, propose
 from controlplane.scaling.fleet.readings import Reader, Reading
 from controlplane.scaling.fleet.stages import Sized, ceiling, present, sized
@@ -39,7 +39,7 @@ def advise(history: History, parameters: Fleet, inventory: Inventory, prices: Pr
             + (f", and {_signals(blind)} has no data" if blind else "")
         )
     free = free_addresses(history, inventory, p)
-    most = ceiling(size, free, p)
+    most = ceiling(size, free, lost_kept(members, p.scale_out), p)
     absolute = [(r, r.metric) for r in readings if isinstance(r.metric, Ratio | Capacity)]
     windows = None
     if absolute:

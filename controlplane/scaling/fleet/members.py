@@ -6,9 +6,11 @@ from dataclasses import dataclass
 import polars as pl
 
 from controlplane.history import FRESH, History, last
+from controlplane.model.commands import Argv
 from controlplane.model.errors import AdviceError
 from controlplane.model.labels import printable
 from controlplane.model.methods import Fleet
+from controlplane.model.methods.fleet import Direction
 from controlplane.model.recommendations import Status
 from controlplane.model.resources import Inventory, Resource
 from controlplane.model.time import to_ms
@@ -60,10 +62,21 @@ class Members:
         """The fleet's name, safe to print."""
         return printable(self.name, 80)
 
+    def kept(self, argv: Argv) -> int:
+        """Members of lost zones that a command leaves in the group: none where it gives it the other zones alone."""
+        text = " ".join(argv)
+        return 0 if "{zones}" in text and "{lost}" not in text else self.gone
+
     @property
     def target(self) -> str:
         """What a proposal changes."""
         return f"group {self.shown}"
+
+
+def lost_kept(members: Members, growth: Direction) -> int:
+    """Members of lost zones that are in the size which the commands for growing set."""
+    sizes = [argv for argv in growth.commands if any("{total}" in part for part in argv)]
+    return max((members.kept(argv) for argv in sizes), default=0)
 
 
 def read_members(history: History, inventory: Inventory, p: Fleet) -> Members:

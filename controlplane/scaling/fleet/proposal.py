@@ -18,7 +18,7 @@ from controlplane.model.time import format_duration
 from controlplane.model.units import human, many
 from controlplane.scaling.fleet.asks import Ask, told
 from controlplane.scaling.fleet.layout import Layout
-from controlplane.scaling.fleet.members import Members
+from controlplane.scaling.fleet.members import Members, lost_kept
 from controlplane.scaling.fleet.options import price_of, rejected
 from controlplane.scaling.fleet.readings import Reader, Reading
 from controlplane.scaling.fleet.stages import Sized
@@ -87,6 +87,9 @@ def _why(d: Decision) -> str:
     if members.lost:
         zones = ", ".join(printable(zone, 60) for zone in members.lost)
         text += f" Zone {zones} is lost with {many(members.gone, p.noun)}; nothing is started there."
+        kept = lost_kept(members, p.scale_out)
+        if kept and d.sized.count > d.sized.before:
+            text += f" They stay in the group, whose size goes from {d.sized.before + kept} to {d.sized.count + kept}."
     if members.silent:
         text += f" Without an answer elsewhere: {many(members.unready, p.noun)}, counted as idle."
     blind = [reading.metric.signal for reading in d.readings if not reading.known]
@@ -174,16 +177,19 @@ def _commands(d: Decision, direction: Direction) -> tuple[tuple[str, ...], tuple
     values: dict[str, str | int | Sequence[str]] = {
         "fleet": members.name,
         "role": members.role,
-        "before": d.sized.before,
-        "total": d.sized.count,
         "change": abs(d.sized.count - d.sized.before),
         "zones": sorted(d.layout.zones),
+        "lost": members.lost,
     }
+
+    def filled(argv: Argv) -> str:
+        kept = members.kept(argv)
+        return fill(argv, {**values, "before": d.sized.before + kept, "total": d.sized.count + kept})
+
     made: list[str] = []
     if p.placement_groups is not None:
         made = [_create(p.placement_groups.command, group) for group in d.layout.new]
-    done = tuple(fill(argv, values) for argv in direction.commands)
-    return (*made, *done), tuple(fill(argv, values) for argv in direction.revert)
+    return (*made, *map(filled, direction.commands)), tuple(map(filled, direction.revert))
 
 
 def _plan(title: str, direction: Direction, commands: tuple[str, ...]) -> tuple[PlanStep, ...]:

@@ -168,11 +168,15 @@ def _floor_name(p: Fleet) -> str:
     return max(names, key=lambda name: names[name])
 
 
-def ceiling(size: int, free: int | None, p: Fleet) -> tuple[int, str] | None:
-    """The most members in whole units, and the name of what limits it; None = no limit."""
+def ceiling(size: int, free: int | None, lost: int, p: Fleet) -> tuple[int, str] | None:
+    """The most members in whole units, and the name of what limits it; None = no limit.
+
+    `lost` members of lost zones stay in the group and count toward its maximum.
+    """
     limits = []
     if p.maximum is not None:
-        limits.append((p.maximum, f"maximum {p.maximum}"))
+        name = f"maximum {p.maximum}" + (f", {lost} of them in lost zones" if lost else "")
+        limits.append((p.maximum - lost, name))
     if free is not None:
         limits.append((size + max(0, free), f"{max(0, free)} free address{'' if free == 1 else 'es'}"))
     if not limits:

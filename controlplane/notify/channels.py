@@ -8,6 +8,7 @@ from typing import Any
 
 import apprise
 from apprise.attachment.memory import AttachMemory
+from apprise.conversion import convert_between
 
 from controlplane.model.errors import ControlplaneError, InvalidInput, Place, Problem
 from controlplane.model.labels import printable
@@ -17,7 +18,9 @@ from controlplane.model.severity import Severity
 from controlplane.notify import draw
 from controlplane.notify.addresses import Kind, edits, kind_of, own, scrub, secrets_of
 from controlplane.notify.mail import PICTURE, html
+from controlplane.notify.message import width
 from controlplane.notify.pace import HOUSE
+from controlplane.notify.plain import ANY, Space, inert
 from controlplane.notify.plugins import register
 from controlplane.notify.preview import bodies
 from controlplane.notify.receipt import CURRENT, Attempt, Receipt, Upload, Verdict
@@ -31,6 +34,7 @@ _DETAIL = 300
 _PATIENCE = timedelta(seconds=3)
 """How long a mail waits for its chart."""
 _ATTACH: Any = AttachMemory
+_CONVERT: Any = convert_between
 _TYPES = {
     Severity.CRITICAL: apprise.NotifyType.FAILURE,
     Severity.WARNING: apprise.NotifyType.WARNING,
@@ -55,6 +59,8 @@ class Channel:
     """Whether a chart is sent after its message."""
     _mail: bool = False
     """Whether it takes HTML with the chart in it."""
+    _space: Space = ANY
+    """What it takes of plain text."""
 
     def requests(self, message: Message, thread: Thread = NOTHING) -> int:
         """How many requests a send of the message makes at most."""
@@ -75,7 +81,7 @@ class Channel:
         token = CURRENT.set(attempt)
         try:
             receipt = Receipt(Verdict.DELIVERED)
-            made = bodies(self.kind, message, buttons=self.buttons)
+            made = bodies(self.kind, message, buttons=self.buttons, space=self._space)
             if self.edits:
                 attempt.edit = None if thread.shown is None else edit(message, thread.shown, made[0])
                 attempt.ends = tuple(superseded(message, shown) for shown in thread.superseded)
@@ -117,7 +123,7 @@ class Channel:
         if self.edits:
             attempt.upload = Upload(PICTURE, title, picture, reference)
             return self._notify(title, "chart", apprise.NotifyType.INFO, attempt)
-        return self._notify("", title, apprise.NotifyType.INFO, attempt, picture=picture)
+        return self._notify("", inert(title), apprise.NotifyType.INFO, attempt, picture=picture)
 
     def _send(self, message: Message, attempt: Attempt) -> Receipt:
         text = attempt.body if self.kind is Kind.TEXT else {"title": "", "body": message.incident}
@@ -220,13 +226,27 @@ def _load(channel: Declared, buttons: bool) -> Channel:
         )
     kind = kind_of(url)
     mail = own(url).partition("://")[0].lower() in _MAIL
+    plugin: Any = service[0]
     if mail:
-        plugin: Any = service[0]
         plugin.inline = True  # what the HTML refers to is part of it and no attachment
         plugin.request_rate_per_sec = 0  # the rate is kept here, where other work goes on meanwhile
     rate = channel.rate or HOUSE[kind]
     follows = _follows(url, service)
-    return Channel(channel.name, kind, rate, secrets, service, edits(url), buttons, follows and not mail, mail)
+    space = ANY
+    # Cut HTML would be broken, and with `?overflow=split` the URL asks for everything.
+    if kind is Kind.TEXT and not mail and plugin.overflow_mode != apprise.OverflowMode.SPLIT:
+        plugin.overflow_mode = apprise.OverflowMode.TRUNCATE
+        space = _space(plugin)
+    return Channel(channel.name, kind, rate, secrets, service, edits(url), buttons, follows and not mail, mail, space)
+
+
+def _space(plugin: Any) -> Space:
+    wanted = plugin.resolve_format(apprise.NotifyFormat.TEXT)
+
+    def taken(text: str) -> int:
+        return width(_CONVERT(apprise.NotifyFormat.TEXT, wanted, text))
+
+    return Space(plugin.title_maxlen or None, plugin.body_maxlen or None, taken)
 
 
 def _drawn(message: Message, patience: timedelta) -> bytes:

@@ -5,7 +5,7 @@ from typing import Any
 from controlplane.digest import render
 from controlplane.digest.words import Entry, Section, words
 from controlplane.model.digest import Digest
-from controlplane.notify.message import TITLE, fit
+from controlplane.notify.plain import ANY, Space, within
 from controlplane.notify.slack import HEADER, SECTION, escape, mrkdwn
 
 ENTRIES = 4
@@ -13,10 +13,10 @@ ENTRIES = 4
 _LEFT_OUT = frozenset({"Pages", "Decided and done"})
 
 
-def text(digest: Digest) -> dict[str, str]:
+def text(digest: Digest, space: Space = ANY) -> dict[str, str]:
     """Title, body in plain text, and the same as HTML for channels that show it."""
-    title = fit(f"Daily digest: {words(digest).subject}", TITLE)
-    return {"title": title, "body": render.text(digest), "html": render.html(digest)}
+    said = within(f"Daily digest: {words(digest).subject}", [render.text(digest)], space)
+    return {**said, "html": render.html(digest)}
 
 
 def slack(digest: Digest) -> dict[str, Any]:

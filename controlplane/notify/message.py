@@ -1,5 +1,6 @@
-"""The parts of a message that every channel words alike, and the plain text for channels without a layout."""
+"""The parts of a message that every channel words alike."""
 
+import re
 from datetime import UTC, datetime
 
 from controlplane.model.labels import describe, printable
@@ -11,21 +12,24 @@ from controlplane.notify import occasions
 TITLE = 250
 NOTE = 500
 COMMAND_LINES = 12
+MENTION = re.compile(r"(?<=<)@|@(?=_?\*|(?:all|channel|everyone|group|here|room)\b)", re.IGNORECASE)
+"""The @ by which a chat notifies everybody, or in `<@…>` and `@**…**` somebody."""
 _LABELS = 300
 _LINE = 400
 
 
 def fit(text: str, limit: int) -> str:
     """Text cut to `limit` UTF-16 units, the unit in which providers count, with … at the cut."""
-    if _width(text) <= limit:
+    if width(text) <= limit:
         return text
     kept = text[: limit - 1]
-    while _width(kept) > limit - 1:
+    while width(kept) > limit - 1:
         kept = kept[:-1]
     return kept + "…"
 
 
-def _width(text: str) -> int:
+def width(text: str) -> int:
+    """UTF-16 units."""
     return len(text.encode("utf-16-le", "replace")) // 2
 
 
@@ -175,24 +179,3 @@ def references(message: Message) -> list[str]:
         return ["Sent by `controlplane notify test`"]
     found = [f"Rule {printable(message.rule)}", f"Incident {printable(message.incident)}"]
     return [*found, f"Runbook {printable(message.runbook, 1_000)}"] if message.runbook else found
-
-
-def text(message: Message) -> dict[str, str]:
-    """Title and body in plain text (no markup), for any channel without a layout of its own."""
-    lines = [place(message), numbers(message)]
-    if message.members:
-        lines += ["", *(f"- {member(item)}" for item in message.members)]
-    lines += [more] if (more := unlisted(message, len(message.members))) else []
-    if message.note:
-        lines += ["", note(message)]
-    if message.impact:
-        lines += ["", "Reach", *(f"- {line}" for line in impact(message))]
-    if message.hidden:
-        lines += ["", *hidden(message)]
-    question, command = check(message)
-    if question or command:
-        lines += ["", f"First check: {question}".rstrip(" :"), *(f"  {line}" for line in command.splitlines())]
-    for item in message.advice:
-        lines += ["", "Recommendation", *(f"  {line}" for line in advice(item))]
-    lines += ["", *references(message)]
-    return {"title": fit(headline(message), TITLE), "body": "\n".join(lines)}

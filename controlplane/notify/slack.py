@@ -3,14 +3,13 @@
 Limits: header 150 characters, section 3,000, 50 blocks.
 """
 
-import re
 from typing import Any
 
 from controlplane.model.labels import printable
 from controlplane.model.notifications import Action, Advice, Message, Subject
 from controlplane.model.severity import Severity
 from controlplane.notify import message as words
-from controlplane.notify.message import fit
+from controlplane.notify.message import MENTION, fit
 
 HEADER = 150
 SECTION = 3_000
@@ -19,13 +18,12 @@ LISTED = 5
 _FALLBACK = 1_000
 _LIGHTS = {Severity.CRITICAL: "🔴", Severity.WARNING: "🟠", Severity.INFO: "🔵"}
 _MARKS = {Action.RESOLVE: "🟢", Action.ACKNOWLEDGE: "👀"}
-_MENTION = re.compile(r"@(?=(?:channel|here|everyone|group)\b)", re.IGNORECASE)
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
 def escape(text: str, limit: int) -> str:
     """Text in which Slack finds no mention, link or entity, at most `limit` long and never cut within an entity."""
-    clean = _MENTION.sub("＠", text)
+    clean = MENTION.sub("＠", text)
     room = limit
     while len((escaped := fit(clean, room).translate(_ENTITIES)).encode("utf-16-le")) // 2 > limit:
         room -= max(1, (len(escaped) - limit) // 5)

@@ -37,6 +37,7 @@ from controlplane.model.payloads import (
 from controlplane.model.recommendations import Status
 from controlplane.model.severity import Severity
 from controlplane.notify.addresses import Kind
+from controlplane.notify.plain import Space
 from controlplane.notify.preview import bodies
 from controlplane.tick.digesting import digest_message
 from controlplane.tick.gather import Place, gather
@@ -338,6 +339,15 @@ def test_hostile_text_stays_text(text: str) -> None:
     assert len(body["blocks"]) <= 50
     assert all(len(block.get("text", {}).get("text", "")) <= 3_000 for block in body["blocks"])
     assert len(message.model_dump_json()) < 100_000
+
+
+@pytest.mark.parametrize("room", [67, 160, 400, 2_000])
+def test_a_chat_gets_as_much_of_it_as_it_takes(room: int) -> None:
+    made = make(day())
+    (body,) = bodies(Kind.TEXT, digest_message(made, START), space=Space(250, room))
+    assert len(body["title"] + body["body"]) <= room - 20
+    assert body["body"][:10] == render.text(made)[:10]
+    assert body["html"] == render.html(made)
 
 
 def test_a_pager_closes_it_at_once() -> None:

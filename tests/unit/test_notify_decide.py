@@ -14,8 +14,8 @@ from controlplane.model.resources import Resource, ResourceKind
 from controlplane.model.routes import Inhibition, Times
 from controlplane.model.severity import Severity
 from controlplane.model.silences import Silence
-from controlplane.notify.compose import survival
 from controlplane.notify.addresses import PAGERDUTY
+from controlplane.notify.compose import survival
 from controlplane.notify.decide import decide
 from controlplane.notify.routing import URGENT, default_route
 from tests.notify_cases import BY_SEVERITY, Desk, alert, at, fired, queued, recommendation, resolved, told, tree

@@ -15,8 +15,9 @@ from controlplane.model.notifications import Action, Message, Shown, Subject
 from controlplane.model.severity import Severity
 from controlplane.notify.addresses import kind_of, own, scrub, secrets_of
 from controlplane.notify.mail import html
-from controlplane.notify.message import fit, text
+from controlplane.notify.message import fit
 from controlplane.notify.pagerduty import pagerduty, size
+from controlplane.notify.plain import Space, text
 from controlplane.notify.preview import Kind, bodies, render, render_for
 from controlplane.notify.slack import escape, slack
 from controlplane.notify.thread import Thread, change, edit, superseded, thread_of
@@ -519,3 +520,81 @@ def test_only_a_page_that_fires_after_its_end_was_shown_is_posted_anew(before: A
     thread = thread_of("slack", message(action=now, superseded=("old",)), rows.get)
     assert thread.shown == (shown if kept else None)
     assert thread.superseded == (() if kept and now is not Action.RESOLVE else (SHOWN,))
+
+
+def long(**changes: Any) -> Message:
+    """What a storm sends: 20 alerts listed, with everything else that there may be."""
+    members = tuple(member(f"g{n:02}", labels={"consumer_group": f"g{n:02}" * 9}) for n in range(20))
+    known = {"members": members, "firing": 30, "inhibited": 412, "hidden": HIDDEN, "note": "level 2: told ada"}
+    return message(**{**known, "impact": ("zone b: 30 alerts",), "check": "Is it one?\nkafka --describe", **changes})
+
+
+PARTS = ("Level 2", "Reach", "First check", "Recommendation\n", "Muted by it")
+
+
+@pytest.mark.parametrize(
+    ("room", "listed", "parts"),
+    [
+        (None, 20, 5),
+        (10_000, 20, 5),
+        (4_096, 19, 5),
+        (2_000, 5, 5),
+        (1_000, 1, 4),
+        (600, 1, 3),
+        (450, 1, 0),
+        (160, 0, 0),
+        (67, 0, 0),
+    ],
+)
+def test_a_text_has_fewer_alerts_and_then_less_besides_until_it_fits(room: int | None, listed: int, parts: int):
+    said = text(long(), Space(250, room))
+    body = said["body"]
+    assert room is None or units(said["title"] + body) <= room - 20
+    assert body.startswith("catalyst"), "where it is has room in any case"
+    found = re.findall(r"^- g\d\d is 412,000 messages behind .*:00 UTC$", body, re.MULTILINE)
+    assert len(found) == listed
+    assert sum(part in body for part in PARTS) == parts
+    assert (f"… and {30 - listed} more" in body) is bool(listed)
+    assert ("Incident inc0123456789abc" in body) is bool(listed)
+
+
+def test_the_last_character_that_fits_decides():
+    whole = text(message())
+    needed = units(whole["title"] + whole["body"]) + 20
+    assert text(message(), Space(250, needed)) == whole
+    assert text(message(), Space(250, needed - 1))["body"] != whole["body"]
+
+
+@given(hostile_text, st.integers(0, 20), st.integers(67, 5_000), st.sampled_from([None, 60, 250]), st.booleans())
+def test_any_text_fits_as_it_is_sent(bad: str, count: int, room: int, title: int | None, escaped: bool):
+    def taken(value: str) -> int:
+        return units(value.replace("&", "&amp;").replace("<", "&lt;") if escaped else value)
+
+    said = text(everywhere(bad, count), Space(title, room, taken))
+    assert taken(said["title"]) + taken(said["body"]) <= room
+    assert title is None or units(said["title"]) <= title
+    assert said["title"]
+    assert said["body"]
+    assert_harmless(said, "\n")
+
+
+@pytest.mark.parametrize(
+    ("bad", "shown"),
+    [
+        ("@everyone", "＠everyone"),
+        ("@channel,@here", "＠channel,＠here"),
+        ("x@ALL!", "x＠ALL!"),
+        ("@room", "＠room"),
+        ("<@U1> <@&7> <@all>", "<＠U1> <＠&7> <＠all>"),
+        ("@**all** @*ops* @_**Mira**", "＠**all** ＠*ops* ＠_**Mira**"),
+        ("[x](http://evil.example)", "[x]（http://evil.example)"),
+        ("mira@example.org @allies @hereby @ all", "mira@example.org @allies @hereby @ all"),
+    ],
+)
+def test_no_text_notifies_everybody_or_hides_where_a_link_leads(bad: str, shown: str):
+    said = text(everywhere(bad, 1))
+    assert f": {shown}" in said["title"]
+    lines = [line for line in said["body"].splitlines() if line.startswith((f"{shown} / ", f"- {shown} [412,000"))]
+    assert len(lines) == 3, "place, alert and what it mutes"
+    found = re.search(r"@(?:everyone|channel|here|all|room)\b|<@|@_?\*|\]\(", "".join(said.values()), re.IGNORECASE)
+    assert found is None

@@ -282,7 +282,7 @@ class RecommendationVerified(Model):
 
 
 class RecommendationIneffective(Model):
-    """The alert that it answered still fires when the change should have had its effect."""
+    """The alert that it answered still fires when the change should have had its effect, or nobody can tell."""
 
     type: Literal["recommendation_ineffective.v1"] = "recommendation_ineffective.v1"
     recommendation: str

@@ -172,7 +172,7 @@ def _ended(
 
 _OUTCOMES = {
     Status.VERIFIED: "It worked",
-    Status.INEFFECTIVE: "It was done and didn't help",
+    Status.INEFFECTIVE: "It was done, but nothing shows that it helped",
     Status.WITHDRAWN: "Withdrawn",
     Status.EXPIRED: "It expired",
     Status.REJECTED: "Rejected",

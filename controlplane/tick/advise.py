@@ -124,18 +124,22 @@ class Adviser:
             for one in self._known.values()
         )
 
-    def review(self, recommendation: Recommendation, facts: AlertFacts | None, at: datetime) -> list[Draft]:
+    def review(
+        self, recommendation: Recommendation, facts: AlertFacts | None, at: datetime, lost: str = ""
+    ) -> list[Draft]:
         """Revise, keep or end a watched recommendation; `facts` of its alert, None where that is over.
 
         What was approved stays as it is until it expires, for somebody is about to do it; what was executed ends as
-        verified when the alert is over, and as ineffective when it still fires after the time to effect.
+        verified when the alert is over, and as ineffective when it still fires after the time to effect, or where
+        `lost` says why nobody can tell.
         """
         draft = partial(_draft, recommendation.id, at)
         if recommendation.status is Status.EXECUTED:
-            return [draft(payload) for payload in effect(recommendation, facts, at)]
+            return [draft(payload) for payload in effect(recommendation, facts, at, lost)]
         if facts is None:
             if recommendation.status is Status.PROPOSED:
-                return [draft(RecommendationWithdrawn(recommendation=recommendation.id, reason="the alert is over"))]
+                reason = lost or "the alert is over"
+                return [draft(RecommendationWithdrawn(recommendation=recommendation.id, reason=reason))]
             if at >= recommendation.expires_at:
                 return [draft(RecommendationExpired(recommendation=recommendation.id))]
             return []

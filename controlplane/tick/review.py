@@ -61,14 +61,22 @@ def due(recommendations: Iterable[Recommendation], at: datetime) -> list[Recomme
     ]
 
 
-def effect(recommendation: Recommendation, facts: AlertFacts | None, at: datetime) -> list[EventPayload]:
-    """How an executed one ends; `facts` of its alert, None where that is over. Empty while it may still help."""
+def effect(
+    recommendation: Recommendation, facts: AlertFacts | None, at: datetime, lost: str = ""
+) -> list[EventPayload]:
+    """How an executed one ends; `facts` of its alert, None where that is over. Empty while it may still help.
+
+    `lost` says why nothing is known of the alert any more: a change that took the data away has not ended it.
+    """
     assert recommendation.decided_at is not None
     done, time = recommendation.decided_at, recommendation.proposal.time_to_effect
-    if facts is None:
+    if facts is None and not lost:
         reason = f"the alert ended within {human_duration(max(at - done, timedelta(0)))}"
         return [RecommendationVerified(recommendation=recommendation.id, reason=reason)]
-    if at < done + time:
+    if facts is not None and at < done + time:
         return []
+    if lost:
+        reason = f"whether it helped isn't known: {lost}"
+        return [RecommendationIneffective(recommendation=recommendation.id, reason=reason)]
     reason = f"{human_duration(time)} after it was executed the alert still fires"
     return [RecommendationIneffective(recommendation=recommendation.id, reason=reason)]

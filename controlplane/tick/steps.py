@@ -1,7 +1,7 @@
 """Walk the steps of a window: what alerts do leads to recommendations and both lead to notifications."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
@@ -18,7 +18,7 @@ from controlplane.eventlog.projections import (
     UNADVISED,
     Projection,
 )
-from controlplane.model.alerts import Alert
+from controlplane.model.alerts import Alert, AlertState
 from controlplane.model.events import Draft, Event
 from controlplane.model.notifications import Incident
 from controlplane.model.oncall import OnCall, Pause
@@ -30,7 +30,7 @@ from controlplane.model.payloads import (
     RecommendationWithdrawn,
     SilenceWarned,
 )
-from controlplane.model.recommendations import Recommendation
+from controlplane.model.recommendations import Recommendation, Status
 from controlplane.model.silences import Silence
 from controlplane.model.time import from_ms, to_ms
 from controlplane.model.views import AdviceTold, Unadvised
@@ -207,13 +207,38 @@ def _told(board: Board, failed: AdviceFailed) -> bool:
 
 def _review(board: Board, here: Sequence[Draft], ts: int, adviser: Adviser, asking: Asking) -> list[Draft]:
     at = from_ms(ts)
-    ended = {draft.payload.facts.alert for draft in here if isinstance(draft.payload, AlertResolved | AlertNoData)}
+    ended = dict(_ended(here))
+
+    def over(one: Recommendation) -> bool:
+        # What stands without data, or fires anew, hasn't been ended by what was done about it.
+        stands = one.status is Status.EXECUTED and one.alert in board.alerts
+        return one.alert in ended and not stands
+
     made: list[Draft] = []
     for recommendation in list(board.recommendations.values()):
-        if recommendation.watched and recommendation.alert in ended:
-            made += adviser.review(recommendation, None, at)
-    due = [one for one in review.due(board.recommendations.values(), at) if one.alert not in ended]
+        if recommendation.watched and over(recommendation):
+            made += adviser.review(recommendation, None, at, ended[recommendation.alert])
+    due = [one for one in review.due(board.recommendations.values(), at) if not over(one)]
     for recommendation in asking.reviews(due, at):
         alert = board.alerts.get(recommendation.alert)
-        made += adviser.review(recommendation, facts_of(alert) if alert else None, at)
+        lost = _LOST["missing"] if alert and _blind(alert) else ""
+        made += adviser.review(recommendation, facts_of(alert) if alert else None, at, lost)
     return made
+
+
+_LOST = {"missing": "there is no data of the alert any more", "rule_removed": "the rule of the alert was removed"}
+
+
+def _ended(here: Sequence[Draft]) -> Iterator[tuple[str, str]]:
+    """Alerts that no longer fire, with why nothing is known of them, empty where their condition is gone."""
+    for draft in here:
+        match draft.payload:
+            case AlertNoData(facts=facts):
+                yield facts.alert, _LOST["missing"]
+            case AlertResolved(facts=facts, reason=reason):
+                yield facts.alert, _LOST.get(reason, "")
+
+
+def _blind(alert: Alert) -> bool:
+    """Whether it stands although its series is gone."""
+    return alert.state is AlertState.NO_DATA or alert.held_for == "missing"

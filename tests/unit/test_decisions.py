@@ -18,7 +18,7 @@ from controlplane.model.resources import Inventory
 from controlplane.operator import MAX_NOTE, ActionRefused, Operator
 from controlplane.tick import tick
 from controlplane.tick.advise import Adviser
-from controlplane.tick.review import due
+from controlplane.tick.review import due, effect
 from tests.drafts import HOSTILE, draft, facts, recommendation
 
 NOW = datetime(2026, 3, 1, 19, tzinfo=UTC)
@@ -128,9 +128,9 @@ def executed() -> Recommendation:
     return done.model_copy(update={"at": NOW - timedelta(minutes=1)})
 
 
-def review(one: Recommendation, at: datetime, *, firing: bool) -> list[str]:
+def review(one: Recommendation, at: datetime, *, firing: bool, lost: str = "") -> list[str]:
     adviser = Adviser(None, Inventory(), lambda *_: Samples.empty(), {}, {})
-    return [made.payload.type for made in adviser.review(one, facts("a1") if firing else None, at)]
+    return [made.payload.type for made in adviser.review(one, facts("a1") if firing else None, at, lost)]
 
 
 EFFECT = recommendation().proposal.time_to_effect
@@ -151,6 +151,21 @@ def test_an_executed_recommendation_ends_verified_or_ineffective(
 ) -> None:
     assert due([executed()], NOW + after) == [executed()]
     assert review(executed(), NOW + after, firing=firing) == made
+
+
+@pytest.mark.parametrize(
+    ("firing", "after", "made"),
+    [
+        (True, EFFECT - timedelta(seconds=15), []),
+        (True, EFFECT, ["recommendation_ineffective.v1"]),
+        (False, timedelta(seconds=15), ["recommendation_ineffective.v1"]),
+    ],
+    ids=["its data may come back", "no data at the time to effect", "over for want of data"],
+)
+def test_data_that_is_gone_verifies_nothing(firing: bool, after: timedelta, made: list[str]) -> None:
+    assert review(executed(), NOW + after, firing=firing, lost="no data") == made
+    told = effect(executed(), facts("a1") if firing else None, NOW + after, "no data")
+    assert [one.reason for one in told] == ["whether it helped isn't known: no data"] * len(made)
 
 
 def test_what_is_approved_outlives_its_alert_until_it_expires() -> None:

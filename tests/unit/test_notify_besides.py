@@ -191,7 +191,7 @@ def test_a_revision_is_told_where_it_matters(changed: tuple[str, ...], count: in
     ("status", "note"),
     [
         (Status.VERIFIED, "It worked: it ended."),
-        (Status.INEFFECTIVE, "It was done and didn't help: it ended."),
+        (Status.INEFFECTIVE, "It was done, but nothing shows that it helped: it ended."),
         (Status.WITHDRAWN, "Withdrawn: it ended."),
         (Status.REJECTED, "Rejected by ada: it ended."),
         (Status.EXPIRED, "It expired: it ended."),

@@ -129,6 +129,11 @@ class PriceBook(Model):
         """The entry with this id, None where there is none."""
         return None if price_id is None else self._by_id.get(price_id)
 
+    def once(self, price_id: str | None) -> bool:
+        """Whether this is bought (USD), so that giving it up saves nothing."""
+        price = self.get(price_id)
+        return price is not None and price.unit == "USD"
+
     def line(
         self,
         price_id: str | None,

@@ -10,7 +10,7 @@ from controlplane.history import FRESH
 from controlplane.model.labels import printable
 from controlplane.model.methods.ladder import Larger
 from controlplane.model.money import human_money
-from controlplane.model.prices import THINGS, PriceBook
+from controlplane.model.prices import THINGS, PriceBook, free_line
 from controlplane.model.recommendations import CostLine, Evidence, PlanStep, Proposal, Rejected, Stage, Survival
 from controlplane.model.time import human_duration
 from controlplane.model.units import human, many
@@ -73,7 +73,9 @@ class Offer:
         return price.amount * _PER[price.unit]
 
     def line(self, more: int, item: str) -> CostLine:
-        """The price of so many more nodes."""
+        """The price of so many more nodes, or of fewer; a node that was bought isn't paid back."""
+        if more < 0 and self.prices.once(self.price):
+            return free_line(f"{many(-more, 'node')} free for something else", "bought once, so nothing is saved")
         return self.prices.line(self.price, more, item=item, units=THINGS)
 
     def unit_costs(self, *sizes: tuple[int, int]) -> str:

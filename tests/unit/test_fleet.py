@@ -623,6 +623,32 @@ def test_money_of_both_directions() -> None:
     assert ask(TABLE, [loads(48, BUSY)], mixed).cost.per_month is None
 
 
+@pytest.mark.parametrize(
+    ("price", "extra", "per_month", "one_off", "idle"),
+    [
+        ("broker", None, 0, 0, "6 instances too many could do something else"),
+        ("broker", "disk", -120, 0, "6 instances too many cost $120 a month"),
+        ("broker", "secret", None, None, "6 instances too many cost an unknown amount a month"),
+        ("server", None, -2400, 0, "6 instances too many cost $2,400 a month"),
+        ("server", "broker", -2400, 0, "6 instances too many cost $2,400 a month"),
+        ("secret", "broker", None, None, "6 instances too many cost an unknown amount a month"),
+    ],
+)
+def test_what_was_bought_isnt_paid_back(
+    price: str, extra: str | None, per_month: int | None, one_off: int | None, idle: str
+) -> None:
+    extras = [{"price": extra, "quantity": 250}] if extra else []
+    less = ask(TABLE, [loads(60, QUIET)], fleet(60), price=price, extras=extras)
+    check_complete(less)
+    assert (less.kind, less.cost.per_month, less.cost.one_off) == ("scale_in", per_month, one_off)
+    assert less.cost.do_nothing == idle
+    bought = [line for line in less.cost.lines if line.note == "bought once, so nothing is saved"]
+    names = [f"{'broker of ' if extra == 'broker' else ''}6 instances free for something else"]
+    assert [line.item for line in bought] == (names if "broker" in {price, extra} else [])
+    more = ask(TABLE, [loads(48, BUSY)], fleet(48), price="broker")
+    assert (more.cost.per_month, more.cost.one_off) == (0, 250_000)
+
+
 TRACKING = {"form": "ratio", "signal": CPU, "target": 0.7}
 
 

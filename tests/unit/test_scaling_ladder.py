@@ -172,6 +172,22 @@ def test_a_step_down_drains_waits_and_leaves_the_quorum() -> None:
 
 
 @pytest.mark.parametrize(
+    ("price", "per_month", "one_off", "known"),
+    [("broker", 0, 0, True), ("server", -800, 0, True), ("licence", -200, 0, True), ("secret", None, None, False)],
+)
+def test_nodes_that_were_bought_arent_paid_back(
+    price: str, per_month: int | None, one_off: int | None, known: bool
+) -> None:
+    proposal = ask(load(5, 300 * K, 150 * K), *nodes(5), price=price)
+    check_complete(proposal)
+    assert (proposal.kind, proposal.cost.per_month, proposal.cost.one_off) == ("scale_in", per_month, one_off)
+    assert proposal.cost.known == known
+    assert (proposal.cost.lines[0].item == "2 nodes free for something else") == (price == "broker")
+    more = ask(load(3, 700 * K, 1_000), *nodes(3), price="broker")
+    assert (more.kind, more.cost.one_off) == ("scale_out", 100_000)
+
+
+@pytest.mark.parametrize(
     ("name", "samples", "why"),
     [
         ("a rising load", load(5, 546 * K, 1_000), "tolerance"),

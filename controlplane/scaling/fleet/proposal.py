@@ -149,21 +149,28 @@ def _cost(d: Decision, prices: PriceBook) -> Cost:
     p, change = d.parameters, d.sized.count - d.sized.before
     if not change:
         return total((free_line("No change of size"),), _do_nothing(d, None))
-    item = f"{'+' if change > 0 else '−'}{many(abs(change), p.noun)} of {d.members.shown}"
-    lines = (
-        prices.line(price_of(d.members, p), change, item=item),
-        *(
-            prices.line(extra.price, Decimal(repr(extra.quantity)) * change, item=f"{extra.price} of {item}")
-            for extra in p.extras
-        ),
+    each = (
+        (price_of(d.members, p), Decimal(1), ""),
+        *((extra.price, Decimal(repr(extra.quantity)), f"{extra.price} of ") for extra in p.extras),
+    )
+    noun = many(abs(change), p.noun)
+    lines = tuple(
+        free_line(f"{what}{noun} free for something else", "bought once, so nothing is saved")
+        if change < 0 and prices.once(price)
+        else prices.line(
+            price, quantity * change, item=f"{what}{'+' if change > 0 else '−'}{noun} of {d.members.shown}"
+        )
+        for price, quantity, what in each
     )
     return total(lines, _do_nothing(d, total(lines, "").per_month))
 
 
 def _do_nothing(d: Decision, saved: Decimal | None) -> str:
     if d.sized.count < d.sized.before:
-        spent = "an unknown amount" if saved is None else human_money(-saved)
-        return f"{many(d.sized.before - d.sized.count, d.parameters.noun)} too many cost {spent} a month"
+        spare = f"{many(d.sized.before - d.sized.count, d.parameters.noun)} too many"
+        if saved == 0:
+            return f"{spare} could do something else"
+        return f"{spare} cost {'an unknown amount' if saved is None else human_money(-saved)} a month"
     reading = d.sized.first.reading
     state = f"{reading.metric.signal} stays at {human(reading.mean, reading.metric.unit)} a member or grows"
     return f"{state}; a peak or the loss of a zone finds no reserve"

@@ -19,26 +19,32 @@ from controlplane.model.payloads import (
     AlertReturned,
 )
 
-_NEWEST = 500
 _SHOWN = 20
 
 
 def read_story(log: EventLog, alert: str, at: datetime | None) -> Story:
-    """Where an alert stands at a step, or now, from the newest 500 events about it."""
-    newest = list(log.read(stream=f"alert:{alert}", newest_first=True, limit=_NEWEST))
-    return tell_story(newest[::-1], at)
+    """Where an alert stands at a step, or now: from its newest transitions, back to an event that needs none before."""
+    newest: list[Event] = []
+    transitions = 0
+    later: Step | None = None
+    for event in log.read(stream=f"alert:{alert}", newest_first=True):
+        step = _step(event)
+        if at is not None and event.occurred_at > at:
+            later = step or later
+            continue
+        newest.append(event)
+        transitions += step is not None
+        if transitions >= _SHOWN and isinstance(event.payload, AlertPending | AlertResolved):
+            break
+    return replace(_told(reversed(newest)), next=later)
 
 
-def tell_story(events: Iterable[Event], at: datetime | None) -> Story:
-    """Fold the events of one alert, oldest first, up to a step or all of them."""
+def _told(events: Iterable[Event]) -> Story:
+    """The events of one alert folded, oldest first."""
     story = Story()
     steps: list[Step] = []
     for event in events:
         step = _step(event)
-        if at is not None and event.occurred_at > at:
-            if step is not None and story.next is None:
-                story = replace(story, next=step)
-            continue
         story = _after(story, event, step)
         if step is not None:
             steps.append(step)

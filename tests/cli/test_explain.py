@@ -1,7 +1,7 @@
 """`controlplane explain`: the verdict and what it stands on, from recorded samples through real ticks."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,8 +9,19 @@ from typing import Any
 import polars as pl
 import pytest
 
+from controlplane.eventlog.log import EventLog
+from controlplane.explain.stories import read_story
+from controlplane.model.payloads import (
+    AlertDropped,
+    AlertFired,
+    AlertHeld,
+    AlertNoData,
+    AlertPending,
+    AlertResolved,
+    AlertReturned,
+)
 from tests.cli.conftest import Evening, Run
-from tests.drafts import HOSTILE
+from tests.drafts import HOSTILE, draft, facts
 from tests.servers_hostile import hostile_server
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -219,6 +230,62 @@ def test_an_alert_that_flaps(run: Run, shop: Callable[..., None]) -> None:
     shown = run("explain", "disk", "--steps", "0")
     assert "Not told:" in shown.out
     assert "transitions" in shown.out or "flap" in shown.out
+
+
+@pytest.mark.parametrize("flaps", [1, 9, 10, 11, 250, 1_100])
+def test_an_alert_that_flaps_within_keep_firing_for_fires(here: Path, flaps: int) -> None:
+    held = AlertHeld(alert="a1", why="keep_firing_for", since=START)
+    back = AlertReturned(alert="a1", value=0.95)
+    with logged(here, [AlertFired(facts=facts(active_at=START)), *[held, back] * flaps]) as log:
+        for when in (None, START + STEP * (2 * flaps), START + STEP):
+            story = read_story(log, "a1", when)
+            assert story.state == "firing"
+            assert story.episode is not None
+            assert story.episode.fired_at == START
+        assert len(read_story(log, "a1", None).steps) == min(2 * flaps + 1, 20)
+        assert read_story(log, "a1", START - STEP).state == "inactive"
+
+
+def test_where_an_alert_stood_long_ago(here: Path) -> None:
+    """However much came before and after a step: state, beginning, what led to it and what came next."""
+    told = facts(active_at=START)
+    end: dict[str, Any] = {"facts": told, "fired_at": START}
+    over, changed = AlertResolved(reason="condition", **end), AlertResolved(reason="rule_changed", **end)
+    held, back = AlertHeld(alert="a1", why="missing", since=START), AlertReturned(alert="a1", value=1.0)
+    dropped = AlertDropped(alert="a1", rule="r", labels={}, value=None, reason="condition")
+    pending, fired, gone = AlertPending(facts=told), AlertFired(facts=told), AlertNoData(facts=told)
+    kinds: list[list[tuple[Any, str]]] = [
+        [(fired, "firing"), (over, "inactive")],
+        [(pending, "pending"), (dropped, "inactive")],
+        [(pending, "pending"), (fired, "firing"), *[(held, "firing"), (back, "firing")] * 12, (over, "inactive")],
+        [(gone, "nodata"), (over, "inactive")],
+        [(fired, "firing"), (gone, "nodata"), (over, "inactive")],
+        [(fired, "firing"), (changed, "inactive"), (pending, "pending"), (dropped, "inactive")],
+    ]
+    life = [step for n in range(60) for kind in (kinds[n % 6], kinds[n // 6 % 6]) for step in kind]
+    types = [str(payload.type).removeprefix("alert_").removesuffix(".v1") for payload, _ in life]
+    began: list[datetime | None] = []
+    for number, (_, state) in enumerate(life):
+        running = began[-1] if number and life[number - 1][1] in {"firing", "nodata"} else None
+        began.append((running or START + STEP * number) if state in {"firing", "nodata"} else None)
+    with logged(here, [payload for payload, _ in life]) as log:
+        for number in (*range(0, len(life), 7), *range(len(life) - 40, len(life))):
+            story = read_story(log, "a1", START + STEP * number)
+            assert story.state == life[number][1], number
+            assert story.episode is not None
+            assert story.state == "inactive" or story.episode.fired_at == began[number]
+            assert [step.type for step in story.steps] == types[max(number - 19, 0) : number + 1]
+            assert (story.next and story.next.type) == (types[number + 1] if number + 1 < len(life) else None)
+
+
+def logged(folder: Path, payloads: Sequence[Any]) -> EventLog:
+    """A log with the life of the alert a1, an event a step from START on."""
+    log = EventLog.open(f"sqlite:///{folder / 'events.db'}")
+    drafts = [
+        draft(payload, stream="alert:a1", occurred_at=START + STEP * number) for number, payload in enumerate(payloads)
+    ]
+    log.append(drafts, recorded_at=START)
+    return log
 
 
 def test_label_sets_of_a_rule(run: Run, shop: Callable[..., None]) -> None:

@@ -93,6 +93,7 @@ DONE = {
     Kind.END_SILENCE: "Silence ended",
 }
 """What is said once it is done."""
+_DECIDED = {Kind.APPROVE: Status.APPROVED, Kind.REJECT: Status.REJECTED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +111,19 @@ class Command:
     """What is to be made, or was ended."""
     stream: str = ""
     """The stream of the alert or recommendation."""
+    held: str = ""
+    """Who was seen to have acknowledged or decided it, as `held` says it."""
 
     @classmethod
     def about(cls, kind: Kind, target: Target) -> "Command":
         """The command about what is on the screen now."""
         if isinstance(target, Row):
-            return cls(kind, target.id, target.alert.episode or "", target.alert.title, stream=f"alert:{target.id}")
+            seen = target.alert.episode or ""
+            return cls(kind, target.id, seen, target.alert.title, stream=f"alert:{target.id}", held=held(target))
         if isinstance(target, Holding):
             return cls(kind, target.id, target.id, target.what, silence=target.silence)
-        return cls(kind, target.id, str(target.version), target.proposal.title, stream=f"recommendation:{target.id}")
+        seen, stream = str(target.version), f"recommendation:{target.id}"
+        return cls(kind, target.id, seen, target.proposal.title, stream=stream, held=held(target))
 
     def noted(self, note: str) -> "Command":
         """The same with a note or reason."""
@@ -207,16 +212,36 @@ def _about_advice(kind: Kind, found: "Recommendation") -> str:
     return ""
 
 
+def held(target: "Row | Recommendation") -> str:
+    """Who has it, such as `acknowledged by mira` or `rejected by mira`; empty where nobody has."""
+    if isinstance(target, Row):
+        given = target.alert.acknowledged
+        return "" if given is None else holding(Kind.ACKNOWLEDGE, given.actor)
+    kind = next((kind for kind, status in _DECIDED.items() if status is target.status), None)
+    return "" if kind is None else holding(kind, target.decided_by or "nobody")
+
+
+def holding(kind: Kind, actor: str) -> str:
+    """What `held` says once the actor has acknowledged, approved or rejected it."""
+    return f"{DONE[kind].lower()} by {actor}"
+
+
 def superseded(command: Command, target: Target | None) -> str:
-    """Why a command no longer fits what is there now; empty where it does."""
+    """Why a command no longer fits what is there now; empty where it does.
+
+    What is taken back is what was seen: of the same episode or version, and by the same person.
+    """
     if command.kind in OF_ALERTS:
-        current = target if isinstance(target, Row) else None
-        gone = current is None or (current.alert.episode or "") != command.seen
-        return "This alert has ended; nothing was done." if gone else ""
-    if command.kind not in OF_ADVICE:
+        if not isinstance(target, Row) or (target.alert.episode or "") != command.seen:
+            return "This alert has ended; nothing was done."
+    elif command.kind in OF_ADVICE:
+        if target is None or isinstance(target, Row | Holding):
+            return "This recommendation is gone; nothing was done."
+        if str(target.version) != command.seen:
+            return f"It was revised: you saw version {command.seen}, now it is {target.version}. Look again."
+    else:
         return ""
-    if target is None or isinstance(target, Row | Holding):
-        return "This recommendation is gone; nothing was done."
-    if str(target.version) != command.seen:
-        return f"It was revised: you saw version {command.seen}, now it is {target.version}. Look again."
-    return ""
+    now = held(target) if command.kind in (Kind.UNDO, Kind.REOPEN) else ""
+    if now in ("", command.held):  # that there is nothing to take back is for `refusal`
+        return ""
+    return f"It was {command.held or 'open'}, now it is {now}. Look again."

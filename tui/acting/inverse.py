@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 
-from tui.commands import Command, Kind
+from tui.commands import Command, Kind, holding, superseded
 from tui.data import Snapshot
 
 _STAYS = {
@@ -14,16 +14,17 @@ _STAYS = {
 
 
 def inverse(command: Command, snapshot: Snapshot, actor: str, now: datetime) -> Command | str:
-    """The command that takes another one back, or why there is none."""
+    """The command that takes another one back, or why there is none: what others have done since is theirs."""
     if command.kind in _STAYS:
         return _STAYS[command.kind]
     if command.kind in (Kind.ACKNOWLEDGE, Kind.UNDO):
-        if (row := snapshot.by_id.get(command.subject)) is None:
-            return "This alert has ended; nothing was done."
         other = Kind.UNDO if command.kind is Kind.ACKNOWLEDGE else Kind.ACKNOWLEDGE
-        return Command.about(other, row).noted(command.note)
+        back = replace(command, kind=other, held=holding(Kind.ACKNOWLEDGE, actor))
+        return superseded(back, snapshot.by_id.get(command.subject)) or back
     if command.kind in (Kind.APPROVE, Kind.REJECT):
-        return replace(command, kind=Kind.REOPEN, note="")
+        back = replace(command, kind=Kind.REOPEN, note="", held=holding(command.kind, actor))
+        known = snapshot.advice_by_id.get(command.subject)
+        return superseded(back, None if known is None else known.recommendation) or back
     silence = command.silence
     assert silence is not None
     subject = f"silence:{silence.id}"

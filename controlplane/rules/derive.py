@@ -6,6 +6,7 @@ A derived sample depends on the samples up to its step alone, never on how long 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import pairwise
 
 import polars as pl
 
@@ -92,12 +93,15 @@ def _stored(
             needed.setdefault(span, set()).update(signal.inputs)
     if not needed:
         return {}
-    start = int(window.coverage.select(pl.col("first").min()).item()) - step_ms
-    end = int(window.coverage.select(pl.col("last").max()).item())
     found = {}
     for (older, newer), names in needed.items():
-        # What lies in the window itself is there already.
-        until = min(start, end - _ms(newer))
+        of = window.coverage.filter(pl.col("signal").is_in(list(names)))
+        begins = of.group_by("source", "platform", "signal").agg(pl.col("first").min())["first"].to_numpy()
+        start, end = int(begins.min()) - step_ms, int(of["last"].to_numpy().max())
+        until = end - _ms(newer)
+        if (begins == begins[0]).all():
+            # What lies in the window itself is there already; where one input lags, only its own part does.
+            until = min(start, until)
         found[older, newer] = past.read(sorted(names), start - _ms(older), until)
     return found
 
@@ -139,9 +143,10 @@ def _rows(
     """ROWS of one signal; where they are `of_use`, by series and time and without samples that are no number."""
     found = [part[key] for part in parts for key in ((platform, signal), ("", signal)) if key in part]
     rows = pl.concat(found) if found else ROWS.to_frame()
-    if len(parts) > 2:
-        # In a long window, two stretches before it can overlap.
-        rows = rows.unique(["source", "labels", "ts"])
+    # A window that an input lags in is also read from the store, and in a long one two stretches before it overlap.
+    times = sorted((part["ts"].to_numpy().min(), part["ts"].to_numpy().max()) for part in found if len(part))
+    if any(first <= end for (_, end), (first, _) in pairwise(times)):
+        rows = rows.unique([*SERIES, "ts"], keep="last")
     return usable(rows) if of_use else rows
 
 

@@ -497,6 +497,26 @@ def _assert_independent(what: Signal, whole: Samples, cuts: Sequence[int], end: 
     assert pl.concat(parts).sort(order).rows() == at_once.sort(order).rows()
 
 
+INPUTS = [(source, name) for source in ("s", "t") for name in ("a.usage", "a.limit")]
+
+
+def _assert_unmoved(what: Signal, whole: Samples, begins: Mapping[tuple[str, str], int], end: int, step: int) -> None:
+    """Where each input was known before up to another step, the samples are those that there would have been."""
+    past = Past(_reading(whole), [(source, "shop", name) for source, name in begins if name in what.inputs])
+    after = pl.DataFrame(
+        [(*key, first * step) for key, first in begins.items()], ["source", "signal", "after"], orient="row"
+    )
+    fresh = whole.series.join(after, on=["source", "signal"])
+    samples = whole.samples.join(fresh.select("sid", "after"), on="sid").filter(pl.col("ts") > pl.col("after"))
+    coverage = whole.coverage.join(after, on=["source", "signal"]).filter(pl.col("first") > pl.col("after"))
+    series = whole.series.join(samples.select("sid").unique(), on="sid", how="semi")
+    window = Samples(series, samples.drop("after"), coverage.drop("after"))
+    of_all = after.filter(pl.col("signal").is_in(what.inputs)).group_by("source").agg(pl.col("after").max())
+    expected = _derived(what, whole, past, step).join(of_all, on="source").filter(pl.col("ts") > pl.col("after"))
+    order = ["ts", "source", "labels"]
+    assert _derived(what, window, past, step).sort(order).rows() == expected.drop("after").sort(order).rows()
+
+
 NUMBERS = st.floats(-1e6, 1e6, allow_nan=False) | st.sampled_from([0.1, 1.0, 1e-9, 1e14])
 WORDS = NUMBERS.map(repr) | st.sampled_from(["_", "nan", "inf", "?"])
 
@@ -506,9 +526,10 @@ WORDS = NUMBERS.map(repr) | st.sampled_from(["_", "nan", "inf", "?"])
 @given(
     series=st.lists(st.lists(WORDS, min_size=30, max_size=30), min_size=6, max_size=6),
     cuts=st.sets(st.integers(1, 29), min_size=1, max_size=5),
+    begins=st.lists(st.integers(0, 29), min_size=4, max_size=4),
 )
 def test_a_derived_sample_is_the_same_however_time_is_cut(
-    what: Signal, series: list[list[str]], cuts: set[int]
+    what: Signal, series: list[list[str]], cuts: set[int], begins: list[int]
 ) -> None:
     keys = [
         ("s", "a.usage", "x"), ("s", "a.limit", "x"), ("s", "a.usage", "y"), ("t", "a.usage", "x"),
@@ -528,6 +549,7 @@ def test_a_derived_sample_is_the_same_however_time_is_cut(
         rows.append((source, name, labels, " ".join(heard)))
     whole = given_(*rows)
     _assert_independent(what, whole, sorted(cuts), 30, MINUTE)
+    _assert_unmoved(what, whole, dict(zip(INPUTS, begins, strict=True)), 30, MINUTE)
 
 
 @pytest.mark.parametrize(("seed", "cuts"), [(1, [300]), (2, [1, 299, 300, 301, 599]), (3, [577, 578])])
@@ -536,6 +558,19 @@ def test_so_is_one_over_a_long_window(seed: int, cuts: list[int]) -> None:
     words = ["_" if chance.random() < 0.1 else repr(chance.random()) for _ in range(600)]
     whole = given_(("s", "a.usage", {}, " ".join(words)), ("t", "a.usage", {}, line([0.5] * 600)))
     _assert_independent(LONG, whole, cuts, 600, MINUTE)
+
+
+@pytest.mark.parametrize("lag", [1, 2, 29, 30, 59])
+@pytest.mark.parametrize("who", ["another source", "another signal"])
+def test_an_input_that_is_caught_up_moves_nothing(who: str, lag: int) -> None:
+    whole = given_(
+        ("s", "a.success", {}, line([0.95] * 60)),
+        ("t", "a.success", {}, line([0.9] * 60)),
+        ("t", "other", {}, line([1.0] * 60)),
+    )
+    late = ("t", "a.success") if who == "another source" else ("t", "other")
+    begins = {("s", "a.success"): 59, ("t", "a.success"): 59, ("t", "other"): 59, late: 59 - lag}
+    _assert_unmoved(BURN, whole, begins, 60, MINUTE)
 
 
 def test_a_long_window_over_rollups_is_the_one_over_samples() -> None:

@@ -403,3 +403,35 @@ def test_a_source_is_not_asked_for_more_than_is_kept(tmp_path: Path, reach: int,
     else:
         with pytest.raises(ValidationError, match=r"max_catch_up of the source a .* retention\.full"):
             Settings.model_validate(wanted)
+
+
+BURN = """
+platform: shop
+component: kafka
+signals:
+  - {name: other.signal, unit: "1"}
+  - {name: a.burn, unit: "1", derive: {method: burn_rate, of: other.signal, objective: 0.99, windows: [30m, 5m]}}
+rules:
+  - {id: burn, kind: alert, title: Burns, signal: a.burn, when: "> 1", for: 1m, severity: critical,
+     summary: "{value}", basis: house, rationale: a test}
+"""
+
+
+@pytest.mark.parametrize("back", [101, 130, 180])
+def test_a_source_that_is_caught_up_moves_no_derived_alert(tmp_path: Path, back: int) -> None:
+    """Another source is away from step 100 on; what the first one says never changes."""
+    (tmp_path / "rules.yaml").write_text(BURN)
+    sources = []
+    for name in ("well", "late"):
+        labels = f'{{"of":"{name}"}}'
+        rows = [{"ts": at(n), "signal": "other.signal", "labels": labels, "value": 0.5} for n in range(1, 191)]
+        pl.DataFrame(rows).write_parquet(tmp_path / f"{name}.parquet")
+        path = tmp_path / f"{name}.parquet"
+        sources.append(RecordedSource(name=name, type="recorded", path=path, lookback=timedelta(minutes=25)))
+    plane = bootstrap.control_plane(Settings(home=tmp_path, rules=(tmp_path / "rules.yaml",), sources=tuple(sources)))
+    away = dataclasses.replace(plane, collectors=(plane.collectors[0], Flaky("late")))
+    for steps in range(80, 190, 5):
+        tick(away if 100 <= steps < back else plane, at(steps))
+    told = [event.type for event in plane.log.read() if event.type.startswith("alert_")]
+    assert sorted(told) == ["alert_fired.v1"] * 2 + ["alert_pending.v1"] * 2
+    assert sorted(alert.source for alert in plane.log.rows(ALERTS).values()) == ["late", "well"]

@@ -39,6 +39,7 @@ def lag_status(
     of the log). Where much is judged at once, `commits` has the columns in `of` too (the consumer group, the instant)
     and `broker` those in `shared`; `now` (epoch ms) may be one of them.
 
+    The lag is the last one that is known within the window; a partition without any isn't judged.
     The first match counts: window incomplete or lag allowed → OK; no commit for longer than the window is long while
     the log went past the last commit → STOP; an offset that fell and was not regained → REWIND; lag allowed at any time
     in the window → OK; offset unchanged → STALL; lag never fell → WARN; otherwise OK.
@@ -58,7 +59,7 @@ def lag_status(
             pl.col("ts").first().alias("t_first"),
             pl.col("ts").last().alias("t_last"),
             offset.last().alias("committed"),
-            lag.last().alias("lag"),
+            lag.drop_nulls().last().alias("lag"),
             lag.min().alias("least_lag"),
             (offset.reverse().cum_max().reverse() < offset.shift(1)).any().alias("rewound"),
             ((offset.n_unique() == 1) & (offset.null_count() == 0)).alias("unchanged"),
@@ -79,9 +80,10 @@ def lag_status(
     def code(status: LagStatus) -> pl.Expr:
         return pl.lit(int(status), pl.Int8)
 
+    known = seen.filter(pl.col("lag").is_not_null())
     incomplete = pl.col("commits") < minimum_complete * window
     status = (
-        pl.when(incomplete | pl.col("lag").is_null() | (pl.col("lag") <= allowed_lag))
+        pl.when(incomplete | (pl.col("lag") <= allowed_lag))
         .then(code(LagStatus.OK))
         .when(silent & ~caught_up)
         .then(code(LagStatus.STOP))
@@ -95,7 +97,7 @@ def lag_status(
         .then(code(LagStatus.WARN))
         .otherwise(code(LagStatus.OK))
     )
-    return seen.join(log, on=ends, how="left", maintain_order="left").select(*keys, status.alias("status"), "lag")
+    return known.join(log, on=ends, how="left", maintain_order="left").select(*keys, status.alias("status"), "lag")
 
 
 def group_status(partitions: pl.DataFrame) -> LagStatus:

@@ -102,7 +102,8 @@ class LagState(Model):
     """Burrow's status of a consumer group, that of its worst partition: 1 OK, 2 WARN, 4 STOP, 5 STALL, 6 REWIND.
 
     Reads `of` (lag), `offset` (committed) and `end` (log end) by consumer_group, topic and partition; the last
-    `window` samples count. Series: consumer_group. Source: Burrow, evaluator/caching.go.
+    `window` samples count. No row where the lag of no partition is known in them. Series: consumer_group.
+    Source: Burrow, evaluator/caching.go.
     """
 
     method: Literal["lag_status"]

@@ -75,15 +75,17 @@ class Measured:
 def measure(answer: Answer) -> Measured:
     """Lag is the end of the partition minus the committed offset.
 
-    A group without a commit has no lag (rather than lag 0). A topic that is gone, a partition whose end is unknown
-    and a group that couldn't be read have no row; an offset beyond the end is lag 0: each of these is a warning.
-    A signal of which nothing at all could be read has failed.
+    A partition without a commit has no lag (rather than lag 0). A topic that is gone, a partition whose end is unknown
+    and a group that couldn't be read have no row; a group has no lag at all while the end or the commit of one of its
+    partitions is unknown; an offset beyond the end is lag 0: each of these is a warning. A signal of which nothing at
+    all could be read has failed.
     """
     at = ["topic", "partition"]
     offsets = answer.committed.filter(pl.col("problem").is_null(), pl.col("committed") >= 0).drop("problem")
     joined = offsets.join(answer.partitions.with_columns(exists=True), on=at, how="left")
     live, gone = joined.filter("exists"), joined.filter(pl.col("exists").is_null())
-    lags = live.filter(pl.col("end").is_not_null()).with_columns(beyond=pl.col("committed") - pl.col("end"))
+    unknown = _unknown_lags(answer, offsets)
+    lags = live.join(unknown, on="consumer_group", how="anti").with_columns(beyond=pl.col("committed") - pl.col("end"))
     users = answer.partitions.filter(pl.col("partition").is_not_null(), ~pl.col("topic").is_in(list(INTERNAL_TOPICS)))
     frames = {
         LAG: lags.select("consumer_group", *at, value=(-pl.col("beyond")).clip(lower_bound=0)),
@@ -95,12 +97,13 @@ def measure(answer: Answer) -> Measured:
         MINIMUM: answer.settings.drop_nulls("minimum").select("topic", value="minimum"),
         UNCLEAN: answer.settings.drop_nulls("unclean").select("topic", value="unclean"),
     }
-    failed = _failed(answer, frames, live)
+    failed = _failed(answer, frames, unknown)
     warnings = (
         *_unreadable(answer.committed, "committed offsets"),
         *_unreadable(answer.members, "members"),
         *_gone(gone),
         *_unknown(answer.partitions),
+        *_unreadable(unknown, "lags"),
         *_unset(answer.settings),
         *_beyond(lags),
     )
@@ -141,12 +144,25 @@ def _rows(frame: pl.DataFrame, signal: str, step: int, cluster: str) -> pl.DataF
     return frame.select(value, ts=ts, signal=pl.lit(signal), labels=labels).sort("labels")
 
 
-def _failed(answer: Answer, frames: Mapping[str, pl.DataFrame], live: pl.DataFrame) -> dict[str, str]:
+def _unknown_lags(answer: Answer, offsets: pl.DataFrame) -> pl.DataFrame:
+    """consumer_group and problem, where the commit or the end of a partition that the group reads is unknown.
+
+    The lag of the other partitions, summed, would look like a recovery.
+    """
+    columns = ["consumer_group", "problem"]
+    unread = answer.committed.filter(pl.col("topic").is_not_null(), pl.col("problem").is_not_null())
+    endless = answer.partitions.filter(pl.col("partition").is_not_null(), pl.col("end").is_null())
+    undescribed = answer.partitions.filter(pl.col("partition").is_null(), pl.col("problem").is_not_null())
+    parts = (unread, offsets.join(endless, on=["topic", "partition"]), offsets.join(undescribed, on="topic"))
+    return pl.concat([part.select(columns) for part in parts]).unique()
+
+
+def _failed(answer: Answer, frames: Mapping[str, pl.DataFrame], unknown: pl.DataFrame) -> dict[str, str]:
     failed: dict[str, str] = {}
     if frames[END].is_empty() and (why := _why(answer.partitions)):
         failed[END] = f"the end of no partition could be read: {why}"
-    if frames[LAG].is_empty() and not live.is_empty() and (why := _why(answer.partitions)):
-        failed[LAG] = f"the end of no partition that a group reads could be read: {why}"
+    if frames[LAG].is_empty() and (why := _why(unknown)):
+        failed[LAG] = f"the lag of no consumer group is known as a whole: {why}"
     if frames[MEMBERS].is_empty() and (why := _why(answer.members)):
         failed[MEMBERS] = f"no consumer group could be described: {why}"
     if answer.committed["problem"].null_count() == 0 and (why := _why(answer.committed)):

@@ -73,7 +73,10 @@ SPAN = 9 * STEP
         ("rewound, regained exactly", [900.0, 100, 200, 300, 400, 500, 600, 700, 800, 900], GROW, AHEAD, 0, WARN),
         ("rewound twice, once regained", [300.0, 100, 400, 200, 250, 260, 270, 280, 290, 300], GROW, AHEAD, 0, REWIND),
         ("rewound before no lag", [*UP10[:-1], 50.0], [0.0, *GROW[1:]], AHEAD, 0, REWIND),
-        ("lag not measured", UP10, [None] * 10, AHEAD, 0, OK),
+        ("lag not measured now, rising", UP10, [*GROW[:-1], None], AHEAD, 0, WARN),
+        ("lag not measured now, none before", UP10, [*ZERO[:-1], None], AHEAD, 0, OK),
+        ("lag not measured now, offsets unchanged", SAME10, [*FLAT[:-1], None], AHEAD, 0, STALL),
+        ("lag measured once, offsets unchanged", SAME10, [50.0, *[None] * 9], AHEAD, 0, STALL),
         ("lag measured now and then, rising", UP10, [10.0, None, 20, None, 30, None, 40, None, 50, 60], AHEAD, 0, WARN),
     ],
 )
@@ -81,6 +84,12 @@ def test_first_match_counts(
     name: str, offsets: Numbers, lags: Numbers, log: Numbers, after: int, expected: LagStatus
 ) -> None:
     assert judge(offsets, lags, log, after) is expected, name
+
+
+def test_a_partition_without_a_known_lag_is_not_judged() -> None:
+    frame = pl.concat([commits(SAME10, [None] * 10, "0"), commits(SAME10, FLAT, "1")])
+    result = lag_status(frame, pl.concat([ends(AHEAD, "0"), ends(AHEAD, "1")]), SPAN)
+    assert result.rows() == [("t", "1", STALL, 50.0)]
 
 
 @pytest.mark.parametrize(("count", "expected"), [(1, OK), (4, OK), (5, STALL), (10, STALL)])

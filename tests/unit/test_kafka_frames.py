@@ -97,16 +97,41 @@ def test_offsets_of_a_deleted_topic_or_partition_have_no_row_and_a_warning() -> 
 
 
 def test_an_unavailable_partition_is_missing_and_the_others_are_there() -> None:
-    measured = measure(
-        answer([("g", "t", 0, 5), ("g", "t", 1, 5)], [("t", 0, 9), ("t", 1, None, "Broker: Leader not available")])
-    )
-    assert rows(measured.frames[LAG]) == [("g", "t", 0, 4.0)]
+    committed = [("g", "t", 0, 5), ("g", "t", 1, 5), ("h", "t", 0, 6)]
+    measured = measure(answer(committed, [("t", 0, 9), ("t", 1, None, "Broker: Leader not available")]))
+    assert rows(measured.frames[LAG]) == [("h", "t", 0, 3.0)]
     assert rows(measured.frames[END]) == [("t", 0, 9.0)]
-    assert rows(measured.frames[COMMITTED]) == [("g", "t", 0, 5.0), ("g", "t", 1, 5.0)]
+    assert rows(measured.frames[COMMITTED]) == [("g", "t", 0, 5.0), ("g", "t", 1, 5.0), ("h", "t", 0, 6.0)]
     assert rows(measured.frames[PARTITIONS]) == [("t", 2.0)]
     assert measured.warnings == (
         "topic t, partition 1: end and lag are unknown and left out: Broker: Leader not available",
+        "lags of consumer group g are left out: Broker: Leader not available",
     )
+    assert measured.failed == {}
+
+
+@pytest.mark.parametrize(
+    ("committed", "partitions", "known"),
+    [
+        ([("g", "t", 0, 0), ("g", "t", 1, 0)], [("t", 0, 150_000), ("t", 1, 400)], True),
+        ([("g", "t", 0, 0), ("g", "t", 1, 0)], [("t", 0, None, "silent"), ("t", 1, 400)], False),
+        ([("g", "t", 0, 0), ("g", "u", 0, 0)], [("t", 0, None, "silent"), ("u", 0, 400)], False),
+        ([("g", "t", 0, 0), ("g", "u", 0, 0)], [("t", None, None, "no leader"), ("u", 0, 400)], False),
+        ([("g", "t", 0, None, "unstable"), ("g", "t", 1, 0)], [("t", 0, 150_000), ("t", 1, 400)], False),
+        # Never committed there, or nothing is there any more: nothing of its lag is missing.
+        ([("g", "t", 0, -1), ("g", "t", 1, 0)], [("t", 0, None, "silent"), ("t", 1, 400)], True),
+        ([("g", "t", 1, 0)], [("t", 0, None, "silent"), ("t", 1, 400)], True),
+        ([("g", "t", 0, 0), ("g", "t", 1, 0)], [("t", 1, 400)], True),
+    ],
+)
+def test_a_group_whose_lag_is_known_in_part_only_has_none(
+    committed: list[Any], partitions: list[Any], known: bool
+) -> None:
+    measured = measure(answer([*committed, ("h", "v", 0, 1)], [*partitions, ("v", 0, 3)]))
+    lags = measured.frames[LAG]
+    assert rows(lags.filter(pl.col("consumer_group") == "h")) == [("h", "v", 0, 2.0)]
+    assert (400 in lags["value"]) is known
+    assert any("lags of consumer group g are left out" in warning for warning in measured.warnings) is not known
     assert measured.failed == {}
 
 
@@ -117,6 +142,9 @@ def test_an_unavailable_partition_is_missing_and_the_others_are_there() -> None:
         (answer([("g", "t", 0, -1001)], [("t", 0, None, "down")]), {END}),
         (answer([("g", "t", 0, 5)], [("t", 0, None, "down")]), {LAG, END}),
         (answer([("g", "t", 0, 5)], [("t", 0, None, "down"), ("u", 0, 3)]), {LAG}),
+        (answer([("g", "t", 0, 5), ("g", "u", 0, 1)], [("t", 0, None, "down"), ("u", 0, 3)]), {LAG}),
+        (answer([("g", "t", 0, 5), ("h", "u", 0, 1)], [("t", 0, None, "down"), ("u", 0, 3)]), set()),
+        (answer([("g", "t", 0, None, "unstable"), ("g", "u", 0, 1)], [("t", 0, 9), ("u", 0, 3)]), {LAG}),
         (answer([("g", None, None, None, "no coordinator")], [("t", 0, 3)]), {LAG, COMMITTED}),
         (answer([("g", None, None, None, "no coordinator"), ("h", "t", 0, 1)], [("t", 0, 3)]), set()),
         (answer(members=[("g", None, "down"), ("h", None, "down")]), {MEMBERS}),
@@ -135,20 +163,26 @@ def test_a_signal_of_which_nothing_could_be_read_failed(given_answer: Answer, fa
 def test_what_could_not_be_read_is_named() -> None:
     measured = measure(
         answer(
-            [("g", None, None, None, "no coordinator"), ("h", "t", 0, 1), ("h", "t", 1, None, "unstable")],
+            [
+                ("g", None, None, None, "no coordinator"),
+                ("h", "t", 0, 1),
+                ("h", "t", 1, None, "unstable"),
+                ("i", "t", 0, 1),
+            ],
             [("t", 0, 3), ("u", None, None, "may not describe")],
             [("g", None, "no coordinator"), ("f", None, "no coordinator"), ("h", 2)],
             unlisted="timed out",
         )
     )
     assert rows(measured.frames[MEMBERS]) == [("h", 2.0)]
-    assert rows(measured.frames[LAG]) == [("h", "t", 0, 2.0)]
+    assert rows(measured.frames[LAG]) == [("i", "t", 0, 2.0)]
     assert measured.warnings == (
         "some consumer groups can't be listed and are left out: timed out",
         "committed offsets of consumer group g are left out: no coordinator",
         "committed offsets of consumer group h are left out: unstable",
         "members of consumer group f, g are left out: no coordinator",
         "topic u: end and lag are unknown and left out: may not describe",
+        "lags of consumer group h are left out: unstable",
     )
 
 

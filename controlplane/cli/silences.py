@@ -17,7 +17,7 @@ from controlplane.cli.output import (
     tell,
 )
 from controlplane.cli.stores import event_log, operating
-from controlplane.cli.times import Duration, Instant
+from controlplane.cli.times import Duration, Instant, after
 
 if TYPE_CHECKING:
     from controlplane.model.silences import Silence
@@ -70,7 +70,7 @@ def add(
         kind="maintenance" if maintenance else "silence",
         matchers=wanted,
         starts_at=begin,
-        ends_at=begin + length,
+        ends_at=after(begin, length),
         author=who,
         reason=reason,
         created_at=now,

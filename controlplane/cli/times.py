@@ -5,6 +5,9 @@ from typing import Any
 
 import click
 
+_YEARS = range(1970, 9_999)
+"""Those of the epoch that have a year behind them, which is further than anything looks."""
+
 
 class Instant(click.ParamType[datetime]):
     """An ISO time, made one in UTC; without a zone it is UTC, or refused where `zoned` asks for one."""
@@ -18,13 +21,15 @@ class Instant(click.ParamType[datetime]):
         """The instant; a usage error where the text is none."""
         try:
             at = datetime.fromisoformat(str(value))
-            if at.tzinfo is not None:
-                return at.astimezone(UTC)
+            zone = at.tzinfo
+            at = at.replace(tzinfo=UTC) if zone is None else at.astimezone(UTC)
         except (ValueError, OverflowError):
             self.fail(f"{value!r} is not a time; write it like 2026-03-12T20:00:00Z", param, ctx)
-        if self._zoned:
+        if self._zoned and zone is None:
             self.fail(f"{value!r} has no zone; add Z for UTC", param, ctx)
-        return at.replace(tzinfo=UTC)
+        if at.year not in _YEARS:
+            self.fail(f"{value!r} is too far away", param, ctx)
+        return at
 
 
 class Duration(click.ParamType[timedelta]):
@@ -42,3 +47,11 @@ class Duration(click.ParamType[timedelta]):
             return parse_duration(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+def after(begin: datetime, length: timedelta) -> datetime:
+    """So much later than `begin`; a usage error where that is beyond the calendar."""
+    try:
+        return begin + length
+    except OverflowError:
+        raise click.UsageError(f"{length.days:,} days are too long") from None

@@ -197,3 +197,45 @@ def test_pick() -> None:
     for given in ("", "abc", "abcd", "nope", "abcdefg"):
         with pytest.raises(click.ClickException):
             pick(given, ["abcd1", "abcd2"], "thing", "look")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("--for", "9999999d"), 2, "9,999,999 days are too long"),
+        (("--for", "999999999d"), 2, "999,999,999 days are too long"),
+        (("--for", "9999999999d"), 2, "'9999999999d' is too long"),
+        (("--for", "2h", "--start", "9999-01-01T00:00:00Z"), 2, "is too far away"),
+        (("--for", "366d", "--start", "9998-12-31T23:59:59Z"), 2, "366 days are too long"),
+        (("--for", "365d", "--start", "9998-12-31T23:59:59Z"), 0, ""),
+    ],
+)
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+def test_a_silence_ends_within_the_calendar(
+    run: Run, home: Path, arguments: tuple[str, ...], dry: tuple[str, ...], code: int, says: str
+) -> None:
+    shown = run("silence", "add", "zone=z", "--reason", "x", *arguments, *dry)
+    assert (shown.code, "" if code else shown.err) == (code, "")
+    assert says in shown.err
+
+
+@pytest.mark.parametrize(
+    ("time", "code"),
+    [
+        ("1969-12-31T23:59:59Z", 2),
+        ("1970-01-01T00:00:00+00:01", 2),
+        ("1970-01-01T00:00:00Z", 0),
+        ("9998-12-31T23:59:59Z", 0),
+        ("9998-12-31T23:59:59-00:01", 2),
+        ("0001-01-01T00:00:00Z", 2),
+        ("9999-01-01T00:00:00", 2),
+    ],
+)
+@pytest.mark.parametrize("command", ["oncall", "digest"])
+def test_times_at_the_ends_of_the_calendar(run: Run, home: Path, command: str, time: str, code: int) -> None:
+    settings = "home: home\nnotify:\n  people: {mira: {channels: [a]}}\n  channels: [{name: a, url: {env: NONE}}]\n"
+    rota = "  schedules: {first: {rotation: [mira], start: 2026-01-05T09:00, every: 1w, location: Europe/Berlin}}\n"
+    (home.parent / "controlplane.yaml").write_text(settings + rota)
+    shown = run(command, "--at", time)
+    assert shown.code == code or (code == 0 and "NOBODY" in shown.out)
+    assert ("is too far away" in shown.err) == (code == 2)

@@ -4,8 +4,8 @@ Format: https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/reading-ser
 """
 
 import re
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -48,6 +48,11 @@ _INSTANCES = {
 """Families of products that are read, with the attributes that they have to have."""
 _VARIANTS = {"Database Instance": ("databaseEngine", "deploymentOption"), "Cache Instance": ("cacheEngine",)}
 """Attributes that make several products of one instance type."""
+_APART = ("databaseEdition", "licenseModel", "storage")
+"""Further ones, which stand in an id where products would share it without them.
+
+Of Aurora `storage` says whether an instance is I/O-Optimized.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,13 @@ class _Product:
     item: str
     region: str
     holds: Holds | None
+    apart: tuple[str, ...]
+    """Values of `_APART`, '' where it has none."""
+
+    @property
+    def shown(self) -> str:
+        """Id and SKU, for people."""
+        return f"{self.id} (sku {self.sku})"
 
 
 def read_aws_offer(path: Path, wanted: Wanted, told: Progress = lambda _: None) -> Imported:
@@ -92,6 +104,7 @@ def read_aws_offer(path: Path, wanted: Wanted, told: Progress = lambda _: None) 
     try:
         header = _header(path)
         chosen, read, refused = _products(path, wanted, told)
+        chosen = _told_apart(chosen, refused)
         regions = sorted({product.region for product in chosen.values()})
         if len(regions) > 1:
             shown = ", ".join(regions[:5]) + (" …" if len(regions) > 5 else "")
@@ -102,24 +115,21 @@ def read_aws_offer(path: Path, wanted: Wanted, told: Progress = lambda _: None) 
         reason = printable(str(error).splitlines()[0], 200)
         raise _invalid(path, f"is not complete JSON: {reason}", "Download it again") from None
     made = Imported(PriceBook(), refused, read, read - len(chosen) - len(refused))
-    prices: dict[str, Price] = {}
+    priced: dict[str, list[tuple[_Product, Price]]] = {}
     for product in sorted(chosen.values(), key=lambda product: (product.id, product.sku)):
-        shown = f"{product.id} (sku {product.sku})"
         try:
             rate = on_demand(paid.get(product.sku))
         except NotMapped as reason:
-            made.refused.append(f"{shown}: {reason}")
+            made.refused.append(f"{product.shown}: {reason}")
             continue
         lease = None
         try:
             lease = reserved(leased.get(product.sku), wanted.lease, wanted.upfront)
         except NotMapped as reason:
-            made.refused.append(f"{shown}, its reservation: {reason}")
-        price = _price(product, header, rate, lease)
-        other = prices.setdefault(product.id, price)
-        if (other.amount, other.reserved) != (price.amount, price.reserved):
-            made.refused.append(f"{shown}: the price {product.id} stands there already, with another amount")
-    made.book = PriceBook(prices=tuple(prices.values()))
+            made.refused.append(f"{product.shown}, its reservation: {reason}")
+        priced.setdefault(product.id, []).append((product, _price(product, header, rate, lease)))
+    agreed = [_agreed(same, made.refused) for same in priced.values()]
+    made.book = PriceBook(prices=tuple(price for price in agreed if price is not None))
     found = {product.name for product in chosen.values()}
     made.refused += [f"{printable(name, 60)}: not in the file" for name in wanted.types if name not in found]
     if not chosen and wanted.region is not None and not wanted.types:
@@ -194,6 +204,42 @@ def _products(path: Path, wanted: Wanted, told: Progress) -> tuple[dict[str, _Pr
     return chosen, read, refused
 
 
+def _told_apart(chosen: dict[str, _Product], refused: list[str]) -> dict[str, _Product]:
+    """The products by SKU, where they share an id with what they differ in. Adds to `refused` what is no id then."""
+    by_id: dict[str, list[_Product]] = {}
+    for product in chosen.values():
+        by_id.setdefault(product.id, []).append(product)
+    made = {}
+    for same in by_id.values():
+        differ = [len(set(values)) > 1 for values in zip(*(product.apart for product in same), strict=True)]
+        for product in same:
+            words = [text for text, differs in zip(product.apart, differ, strict=True) if differs and text]
+            key = _key(product.id, words)
+            if _ID.fullmatch(key):
+                item = printable(" ".join((product.item, *words)), 200)
+                made[product.sku] = replace(product, id=key, item=item)
+            else:
+                refused.append(f"sku {product.sku}: {printable(key, 60)!r} can't be an id: it is too long")
+    return made
+
+
+def _key(name: str, words: Iterable[str]) -> str:
+    return ".".join([name, *(re.sub(r"[^A-Za-z0-9]+", "-", text).lower() for text in words if text)])
+
+
+def _agreed(same: list[tuple[_Product, Price]], refused: list[str]) -> Price | None:
+    """The price of one id; None where its products differ, as each would be a guess. Adds them to `refused` then."""
+    differs = "another product has the same id and another price, so none is taken"
+    price = same[0][1]
+    if len({(one.unit, one.amount) for _, one in same}) > 1:
+        refused += [f"{product.shown}: {differs}" for product, _ in same]
+        return None
+    if len({one.reserved for _, one in same}) > 1:
+        refused += [f"{product.shown}, its reservation: {differs}" for product, _ in same]
+        return price.model_copy(update={"reserved": None, "note": ""})
+    return price
+
+
 def _product(sku: str, family: str, attributes: dict[str, str], wanted: Wanted) -> _Product | None:
     """A product that was asked for; None for others."""
     region = attributes.get("regionCode", "")
@@ -216,7 +262,7 @@ def _product(sku: str, family: str, attributes: dict[str, str], wanted: Wanted) 
             if text
         )
         words = " ".join(text for text in (f"({size})" if size else "", *variants) if text)
-        key = ".".join([name, *(re.sub(r"[^A-Za-z0-9]+", "-", text).lower() for text in variants if text)])
+        key = _key(name, variants)
     else:
         return None
     if wanted.types and name not in wanted.types:
@@ -227,7 +273,8 @@ def _product(sku: str, family: str, attributes: dict[str, str], wanted: Wanted) 
         raise NotMapped("it isn't a SKU: letters and digits are")
     item = printable(f"{name} {words}".strip(), 200)
     holds = _holds(attributes) if family in _INSTANCES else None
-    return _Product(sku, key, name, item, printable(region, 60) or "no region", holds)
+    apart = tuple(attributes.get(one, "") for one in _APART)
+    return _Product(sku, key, name, item, printable(region, 60) or "no region", holds, apart)
 
 
 def _holds(attributes: dict[str, str]) -> Holds | None:

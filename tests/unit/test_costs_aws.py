@@ -130,7 +130,6 @@ def tiers(document: dict[str, Any]) -> None:
         (lambda d: d["products"][R]["attributes"].update(instanceType="x" * 10_000), "can't be an id"),
         (lambda d: d["products"][R]["attributes"].update(instanceType="a\nb"), "can't be an id"),
         (lambda d: d["products"][R]["attributes"].update(vcpu=16), "it has no attributes"),
-        (lambda d: d["products"][C]["attributes"].update(instanceType="r6i.4xlarge"), "stands there already"),
     ],
 )
 def test_what_does_not_map_is_named(tmp_path: Path, change: Change, told: str) -> None:
@@ -140,6 +139,118 @@ def test_what_does_not_map_is_named(tmp_path: Path, change: Change, told: str) -
     assert made.refused[0].isprintable()
     assert all(price.amount is not None and price.amount > 0 for price in made.book.prices)
     assert len(made.book.prices) == 2
+
+
+STANDARD, OPTIMIZED = "EBS Only", "Aurora IO Optimization Mode"
+
+
+def database(document: dict[str, Any], sku: str, amount: str, like: str = R, **attributes: str) -> None:
+    """A database at this price; `like` has the terms that it gets."""
+    given = {
+        "instanceType": "db.r6g.large",
+        "regionCode": "us-west-2",
+        "databaseEngine": "Aurora PostgreSQL",
+        "deploymentOption": "Single-AZ",
+        "licenseModel": "No license required",
+        "storage": STANDARD,
+    }
+    family = {"sku": sku, "productFamily": "Database Instance", "attributes": given | attributes}
+    document["products"][sku] = family
+    for kind, terms in document["terms"].items():
+        if like in terms:
+            document["terms"][kind][sku] = json.loads(json.dumps(terms[like]))
+    rate(document, sku)["pricePerUnit"] = {"USD": amount}
+
+
+AURORA = "db.r6g.large.aurora-postgresql.single-az"
+
+
+@pytest.mark.parametrize("skus", [("AAA", "BBB"), ("BBB", "AAA")])
+@pytest.mark.parametrize(
+    ("one", "other", "ids"),
+    [
+        pytest.param({}, {"storage": OPTIMIZED}, ("ebs-only", "aurora-io-optimization-mode"), id="storage"),
+        pytest.param(
+            {}, {"licenseModel": "License included"}, ("no-license-required", "license-included"), id="licence"
+        ),
+        pytest.param(
+            {"databaseEdition": "Standard"}, {"databaseEdition": "Enterprise"}, ("standard", "enterprise"), id="edition"
+        ),
+        pytest.param({}, {"databaseEdition": "Enterprise"}, ("", "enterprise"), id="one has no edition"),
+        pytest.param(
+            {"databaseEdition": "Standard"},
+            {"databaseEdition": "Enterprise", "storage": OPTIMIZED},
+            ("standard.ebs-only", "enterprise.aurora-io-optimization-mode"),
+            id="two",
+        ),
+    ],
+)
+def test_products_of_one_type_are_told_apart(
+    tmp_path: Path, skus: tuple[str, str], one: dict[str, str], other: dict[str, str], ids: tuple[str, str]
+) -> None:
+    def change(document: dict[str, Any]) -> None:
+        database(document, skus[0], "0.26", **one)
+        database(document, skus[1], "0.338", **other)
+
+    made = read_aws_offer(offer(tmp_path, change), Wanted(types=("db.r6g.large",)))
+    names = [f"{AURORA}.{text}" if text else AURORA for text in ids]
+    assert {price.id: price.amount for price in made.book.prices} == {
+        names[0]: Decimal("0.26"),
+        names[1]: Decimal("0.338"),
+    }
+    assert len({price.item for price in made.book.prices}) == 2
+    assert made.refused == []
+
+
+def test_what_one_product_alone_is_stands_in_no_id(tmp_path: Path) -> None:
+    made = read_aws_offer(
+        offer(tmp_path, lambda d: database(d, "AAA", "0.338", storage=OPTIMIZED)), Wanted(types=("db.r6g.large",))
+    )
+    assert [price.id for price in made.book.prices] == [AURORA]
+
+
+@pytest.mark.parametrize("skus", [("AAA", "BBB"), ("BBB", "AAA")])
+@pytest.mark.parametrize(
+    ("amount", "like", "taken", "reserved", "told"),
+    [
+        pytest.param("0.26", R, "0.26", "0.6349", "", id="the same price"),
+        pytest.param("0.260001", R, None, None, "", id="another price"),
+        pytest.param("0.26", C, "0.26", None, ", its reservation", id="another reservation"),
+    ],
+)
+def test_of_different_prices_under_one_id_none_is_taken(
+    tmp_path: Path, skus: tuple[str, str], amount: str, like: str, taken: str | None, reserved: str | None, told: str
+) -> None:
+    def change(document: dict[str, Any]) -> None:
+        database(document, skus[0], "0.26")
+        database(document, skus[1], amount, like)
+
+    made = read_aws_offer(offer(tmp_path, change), Wanted(types=("db.r6g.large",)))
+    assert [(price.id, price.amount, price.reserved) for price in made.book.prices] == (
+        [(AURORA, Decimal(taken), reserved and Decimal(reserved))] if taken else []
+    )
+    why = f"{told}: another product has the same id and another price, so none is taken"
+    agree = (amount, like) == ("0.26", R)
+    assert made.refused == ([] if agree else [f"{AURORA} (sku {sku}){why}" for sku in ("AAA", "BBB")])
+
+
+def test_instances_that_nothing_tells_apart_have_no_price(tmp_path: Path) -> None:
+    path = offer(tmp_path, lambda d: d["products"][C]["attributes"].update(instanceType="r6i.4xlarge"))
+    made = read_aws_offer(path, Wanted())
+    assert [price.id for price in made.book.prices] == ["ebs-gp3"]
+    assert [text.partition(":")[0] for text in made.refused] == [f"r6i.4xlarge (sku {sku})" for sku in sorted((R, C))]
+
+
+def test_an_id_that_becomes_too_long_is_named(tmp_path: Path) -> None:
+    def change(document: dict[str, Any]) -> None:
+        database(document, "AAA", "0.26")
+        database(document, "BBB", "0.338", storage="x" * 100)
+
+    made = read_aws_offer(offer(tmp_path, change), Wanted(types=("db.r6g.large",)))
+    assert [price.id for price in made.book.prices] == [f"{AURORA}.ebs-only"]
+    assert len(made.refused) == 1
+    assert "is too long" in made.refused[0]
+    assert (made.read, made.left_out) == (10, 8)
 
 
 def test_a_reservation_that_does_not_map_leaves_the_price_on_demand(tmp_path: Path) -> None:

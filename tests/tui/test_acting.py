@@ -304,6 +304,10 @@ async def test_a_read_only_terminal_asks_nothing(log: EventLog, key: str) -> Non
         ("2025-03-02T06:00Z", "over before"),
         ("999999999w", "is no end"),
         ("500000w", "too long"),
+        ("until 9999-12-31T23:59Z", datetime(9999, 12, 31, 23, 59, tzinfo=UTC)),
+        ("until 9999-12-31T23:59-05:00", "is no end"),
+        ("until 0001-01-01T00:00+05:00", "is no end"),
+        ("until 0001-01-01T05:00+05:00", "over before"),
     ],
 )
 def test_when_it_ends(text: str, at: datetime | str) -> None:
@@ -321,7 +325,43 @@ def test_when_it_begins(text: str, at: datetime) -> None:
     assert beginning(text, NOW) == at
 
 
-@pytest.mark.parametrize("text", ["later", "1h", "25:00"])
+@pytest.mark.parametrize(
+    ("text", "said"), [("22:59", "is no end"), ("23:00", "is no end"), ("1h", "too long"), ("59m59s", "")]
+)
+def test_when_it_ends_on_the_last_day_there_is(text: str, said: str) -> None:
+    begin = datetime(9999, 12, 31, 23, 0, 0, 500_000, tzinfo=UTC)
+    if not said:
+        assert ending(text, begin) == datetime(9999, 12, 31, 23, 59, 59, 500_000, tzinfo=UTC)
+        return
+    with pytest.raises(ValueError, match=said):
+        ending(text, begin)
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("end", "until 9999-12-31T23:59-05:00"),
+        ("begin", "9999-12-31T23:59-05:00"),
+        ("begin", "0001-01-01T00:00+05:00"),
+        ("end", "until 9999-12-31T23:59Z"),
+        ("begin", "0001-01-01T00:00Z"),
+    ],
+)
+async def test_no_time_that_is_typed_ends_the_terminal(log: EventLog, line: str, text: str) -> None:
+    app = terminal(log)
+    async with app.run_test(size=SIZE) as pilot:
+        await ready(pilot)
+        dialog = await opened(pilot, "M")
+        dialog.query_one("#reason", Input).value = "deploy"
+        dialog.query_one(f"#{line}", Input).value = text
+        await pilot.pause()
+        assert app.screen is dialog
+        known = text.endswith("Z")
+        assert dialog.query_one("#confirm", Button).disabled is not known
+        assert ("is no" in painted(dialog.query_one("#hint"))) is not known
+
+
+@pytest.mark.parametrize("text", ["later", "1h", "25:00", "9999-12-31T23:59-05:00", "0001-01-01T00:00+05:00"])
 def test_when_it_does_not_begin(text: str) -> None:
     with pytest.raises(ValueError, match="is no time"):
         beginning(text, NOW)

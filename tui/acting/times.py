@@ -39,13 +39,13 @@ def ending(text: str, begin: datetime) -> datetime:
 
 
 def _instant(text: str, after: datetime) -> datetime | None:
-    if clock := _CLOCK.fullmatch(text):
-        at = after.replace(hour=int(clock[1]), minute=int(clock[2]), second=0, microsecond=0)
-        return at if at > after else at + timedelta(days=1)
-    if len(text) < len("2026-03-02T06"):  # a date alone would be a midnight that nobody meant
-        return None
     try:
+        if clock := _CLOCK.fullmatch(text):
+            at = after.replace(hour=int(clock[1]), minute=int(clock[2]), second=0, microsecond=0)
+            return at if at > after else at + timedelta(days=1)
+        if len(text) < len("2026-03-02T06"):  # a date alone would be a midnight that nobody meant
+            return None
         found = datetime.fromisoformat(text)
-    except ValueError:
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):  # in UTC, or a day later, it may lie outside the years 1 to 9999
         return None
-    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)

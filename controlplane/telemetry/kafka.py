@@ -89,8 +89,9 @@ class KafkaCollector:
         """Ask the brokers once, within the timeout of the source.
 
         A group, topic or partition that can't be read is a warning and has no row, nor has the lag of a group that
-        can't be read as a whole; a signal of which nothing can be read is a failure. SourceError where the cluster as a whole gives no answer; nothing returned, raised or
-        logged holds a secret. ValueError for a signal or a grid that isn't this source's.
+        can't be read as a whole; a signal of which nothing can be read is a failure. SourceError where the cluster as
+        a whole gives no answer; nothing returned, raised or logged holds a secret. ValueError for a signal or a grid
+        that isn't this source's.
         """
         if wrong := sorted(str(key) for key in windows.keys() - set(self.signals())):
             raise ValueError(f"source {self.name} doesn't have {', '.join(wrong)}")

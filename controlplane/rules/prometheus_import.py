@@ -10,7 +10,7 @@ from typing import Any
 from controlplane.documents import Document, parse_document
 from controlplane.model.base import Condition
 from controlplane.model.errors import InvalidInput, Place, Problem
-from controlplane.model.labels import short_hash
+from controlplane.model.labels import printable, short_hash
 from controlplane.model.time import format_duration
 from controlplane.rules.files import RuleText
 from controlplane.rules.load import load_rules
@@ -18,7 +18,10 @@ from controlplane.rules.prometheus_file import written
 from controlplane.rules.prometheus_templates import summary
 from controlplane.rules.promql import Comparison, NotComparable, comparison, duration
 
-_SEVERITIES = {"page": "critical", "critical": "critical", "warning": "warning"}
+_SEVERITIES = {"page": "critical", "critical": "critical", "warning": "warning", "info": "info"}
+_URGENT = {"alert", "crit", "disaster", "emerg", "emergency", "err", "error", "fatal", "high", "major", "urgent"}
+_URGENT |= {"p0", "p1", "sev0", "sev1"}
+_QUIET = {"debug", "informational", "information", "low", "none", "notice", "ok", "p4", "p5", "sev4", "sev5"}
 _ALERT_KEYS = {"alert", "expr", "for", "keep_firing_for", "labels", "annotations"}
 _GROUP_LIMITS = ("limit", "query_offset", "evaluation_delay")
 _WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
@@ -132,9 +135,8 @@ def _alert(
 ) -> _Alert:
     name = _text(rule, "alert")
     found = comparison(_text(rule, "expr"))
-    labels = {**_map(group, "labels"), **_map(rule, "labels")}
     annotations = _map(rule, "annotations")
-    severity = _SEVERITIES.get(str(labels.get("severity", "")).lower(), "info")
+    severity = _severity(_named_severity(group, rule))
     title = " ".join(name.split())[:_TITLE]
     where = f"{PurePath(document.name).name}, group {group.get('name', 'without a name')}"
     rationale = f"Imported from the rule {name} of Prometheus ({where}), with its threshold and its duration."
@@ -149,6 +151,19 @@ def _alert(
         "rationale": rationale,
     }
     return _Alert(name, title, document.place(path), component, found, severity, fields)
+
+
+def _named_severity(group: Mapping[str, Any], rule: Mapping[str, Any]) -> str:
+    named = {**_map(group, "labels"), **_map(rule, "labels")}.get("severity")
+    return "" if named is None else " ".join(str(named).split())
+
+
+def _severity(named: str) -> str:
+    """One of ours; warning where the name says nothing, because info is told to nobody by default."""
+    word = named.lower()
+    if word in _SEVERITIES:
+        return _SEVERITIES[word]
+    return "critical" if word in _URGENT else "info" if word in _QUIET else "warning"
 
 
 def _summary(annotations: Mapping[str, Any]) -> str | None:
@@ -192,8 +207,11 @@ def _number(number: float) -> str:
 
 
 def _losses(place: Place, group: Mapping[str, Any], rule: Mapping[str, Any]) -> Iterable[Problem]:
-    """What isn't carried over."""
-    name = rule["alert"]
+    """What isn't carried over, or not as it stands."""
+    name, severity = rule["alert"], _named_severity(group, rule)
+    if severity.lower() not in _SEVERITIES:
+        told = f"its severity {printable(severity, 60)}" if severity else "it names no severity and"
+        yield Problem(place, f"{name}: {told} became {_severity(severity)}")
     labels = sorted((_map(group, "labels").keys() | _map(rule, "labels").keys()) - {"severity"})
     if labels:
         yield Problem(place, f"{name}: the labels {', '.join(labels)} are left out: alerts have those of their series")

@@ -76,7 +76,7 @@ def test_a_file() -> None:
     assert isinstance(warning, AlertRule)
     assert isinstance(disk, AlertRule)
     assert warning.signal == page.signal, "rules on one query share a signal"
-    assert (warning.severity, disk.severity) == ("warning", "info")
+    assert (warning.severity, disk.severity) == ("warning", "warning")
     assert warning.summary == "HighErrorRate"
     assert (disk.when.operator, disk.when.threshold) == ("<=", 10 * 1024**2)
     signals = {signal.name: signal.prometheus for _, signal in found.rules.signals}
@@ -90,10 +90,60 @@ def test_a_file() -> None:
     assert unmapped.message == "InstanceDown: `unless` joins two conditions"
     assert unmapped.remedy
     assert any("the labels team are left out" in note.message for note in made.notes)
+    (told,) = (note for note in made.notes if "severity" in note.message)
+    assert (told.message, told.place.line) == ("DiskFull: it names no severity and became warning", 20)
     assert {(mapped.name, mapped.place.line, mapped.rule) for mapped in made.mapped} >= {
         ("job:http_errors:ratio_rate5m", 6, None),
         ("DiskFull", 20, "shop-disk-full"),
     }
+
+
+@pytest.mark.parametrize(
+    ("named", "severity", "told"),
+    [
+        ("page", "critical", None),
+        ("Critical", "critical", None),
+        (" warning ", "warning", None),
+        ("info", "info", None),
+        ("emergency", "critical", "its severity emergency became critical"),
+        ("error", "critical", "its severity error became critical"),
+        ("HIGH", "critical", "its severity HIGH became critical"),
+        ("P1", "critical", "its severity P1 became critical"),
+        ("P2", "warning", "its severity P2 became warning"),
+        ("none", "info", "its severity none became info"),
+        ("low", "info", "its severity low became info"),
+        ("wake the team", "warning", "its severity wake the team became warning"),
+        ("{{ $labels.level }}", "warning", "its severity {{ $labels.level }} became warning"),
+        (1, "warning", "its severity 1 became warning"),
+        (0, "warning", "its severity 0 became warning"),
+        ("", "warning", "it names no severity and became warning"),
+        (None, "warning", "it names no severity and became warning"),
+        ("x" * 10_000, "warning", "its severity xxx"),
+    ],
+)
+def test_severities(named: Any, severity: str, told: str | None) -> None:
+    made = imported(one("a > 1", labels={"severity": named}))
+    rule = loaded(made).rules.rules[0].rule
+    assert isinstance(rule, AlertRule)
+    assert rule.severity == severity
+    messages = [note.message for note in made.notes]
+    assert [message.startswith(f"A: {told}") and len(message) < 120 for message in messages] == [True] * bool(told)
+
+
+@pytest.mark.parametrize(
+    ("of_group", "of_rule", "severity"),
+    [("P1", None, "warning"), ("P1", "low", "info"), ("none", "page", "critical"), ("P1", ..., "critical")],
+)
+def test_the_severity_of_a_rule_goes_before_that_of_its_group(of_group: str, of_rule: Any, severity: str) -> None:
+    labels = {} if of_rule is ... else {"severity": of_rule}
+    group = {
+        "name": "g",
+        "labels": {"severity": of_group},
+        "rules": [{"alert": "A", "expr": "a > 1", "labels": labels}],
+    }
+    rule = loaded(imported(yaml.safe_dump({"groups": [group]}))).rules.rules[0].rule
+    assert isinstance(rule, AlertRule)
+    assert rule.severity == severity
 
 
 def test_twice_is_the_same_and_order_does_not_matter() -> None:

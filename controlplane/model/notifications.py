@@ -141,6 +141,11 @@ class Delivery(Model):
     decided_at: Instant | None = None
     """When the decision was recorded, which is after the step that it is about; set by the projection."""
 
+    @property
+    def waits_since(self) -> Instant:
+        """When it could be sent first: steps that are caught up are recorded long after they were."""
+        return self.decided_at or self.queued_at
+
 
 class Shown(Model):
     """A message at a provider that later ones of its page edit in place, as it was told last."""

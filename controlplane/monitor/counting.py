@@ -29,6 +29,7 @@ class _Recommendation(msgspec.Struct):
 class _Delivery(msgspec.Struct):
     channel: str
     queued_at: datetime
+    decided_at: datetime | None = None
 
 
 class _Kept(Generic[T]):
@@ -73,6 +74,7 @@ class Counting:
         """Channel → messages that wait, and since when the oldest does."""
         found: dict[str, tuple[int, datetime]] = {}
         for row in self._outbox.rows():
-            number, oldest = found.get(row.channel, (0, row.queued_at))
-            found[row.channel] = (number + 1, min(oldest, row.queued_at))
+            since = row.decided_at or row.queued_at  # as Delivery.waits_since
+            number, oldest = found.get(row.channel, (0, since))
+            found[row.channel] = (number + 1, min(oldest, since))
         return found

@@ -121,7 +121,7 @@ class SelfCollector:
     def _of_messages(self, now: datetime) -> Iterator[Sample]:
         oldest: dict[str, datetime] = {}
         for delivery in self._log.rows(OUTBOX).values():
-            oldest[delivery.channel] = min(oldest.get(delivery.channel, now), delivery.queued_at)
+            oldest[delivery.channel] = min(oldest.get(delivery.channel, now), delivery.waits_since)
         for channel, since in sorted(oldest.items()):
             yield OUTBOX_AGE, {"channel": channel}, max(0.0, (now - since).total_seconds())
         dead = Counter(

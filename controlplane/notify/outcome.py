@@ -21,7 +21,7 @@ _LIMITED = "asked to wait: "
 
 
 def settled(delivery: Delivery, receipt: Receipt, at: datetime, max_age: timedelta) -> Draft:
-    """Delivered, failed with the time of the next attempt, or dead-lettered: rejected, or too old for another one."""
+    """Delivered, failed with the time of the next attempt, or dead-lettered: rejected, or waiting for longer than `max_age`."""
     attempts = delivery.attempts + 1
     if receipt.verdict is Verdict.DELIVERED:
         delivered = NotificationDelivered(
@@ -29,14 +29,14 @@ def settled(delivery: Delivery, receipt: Receipt, at: datetime, max_age: timedel
             channel=delivery.channel,
             reference=receipt.reference,
             attempts=attempts,
-            seconds=max(0.0, (at - (delivery.decided_at or delivery.queued_at)).total_seconds()),
+            seconds=max(0.0, (at - delivery.waits_since).total_seconds()),
             detail=receipt.detail,
             shown=_shown(delivery, receipt),
         )
         return _draft(delivery, "delivered", delivered, at)
     if receipt.verdict is Verdict.REJECTED:
         return dead(delivery, attempts, receipt.detail, at)
-    if at - delivery.queued_at > max_age:
+    if at - delivery.waits_since > max_age:
         return dead(delivery, attempts, f"too old for another attempt; the last one: {receipt.detail}", at)
     wait, error = backoff(f"{delivery.id}/{delivery.turn}", attempts), receipt.detail
     if receipt.limited:

@@ -242,6 +242,20 @@ def test_a_delivery_that_fails_for_too_long_is_given_up(office: Hire):
     assert one.log.rows(OUTBOX) == {}
 
 
+def test_after_a_long_absence_what_was_never_tried_is_tried_for_as_long_as_any_other(office: Hire):
+    one = office("hook")
+    one.clock.forward(hours=12)  # the step is caught up then
+    one.step(0, fire=[alert("a")])
+    one.providers.always(HOOKS, Reply(503, ""))
+    one.clock.forward(seconds=1)
+    assert one.deliver().failed == 1
+    one.clock.forward(hours=6, seconds=-1)
+    assert one.deliver().failed == 1, "exactly as old as allowed"
+    one.clock.forward(minutes=6)
+    assert one.deliver().dead_lettered == 1
+    assert [failed.attempts for failed in one.events(NotificationFailed)] == [1, 2]
+
+
 def test_after_a_long_absence_what_was_never_tried_is_tried_once(office: Hire):
     one = office("pager")
     one.step(0, fire=[alert("a")])

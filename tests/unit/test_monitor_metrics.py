@@ -313,3 +313,10 @@ def test_a_scrape_of_5000_alerts_is_cheap(tmp_path: Path) -> None:
     (alerts,) = [metric for metric in found if metric.name == "controlplane_alerts"]
     assert sum(sample.value for sample in alerts.samples) == 5_003
     assert min(took) < 0.05
+
+
+def test_a_message_of_a_step_that_was_caught_up_waits_since_it_was_recorded(tmp_path: Path) -> None:
+    with EventLog.open(f"sqlite:///{tmp_path}/events.db") as log:
+        log.append([draft(NotificationQueued(delivery=delivery("d1")))], recorded_at=START + timedelta(hours=9))
+        log.append([draft(NotificationQueued(delivery=delivery("d2")))], recorded_at=START + timedelta(hours=8))
+        assert Counting(log).outbox() == {delivery().channel: (2, START + timedelta(hours=8))}

@@ -115,6 +115,14 @@ def test_messages(tmp_path: Path, log: EventLog, minutes: int, letters: int | No
     assert found.get((own.DEAD_LETTERS, gone.channel)) == letters
 
 
+@pytest.mark.parametrize(("later", "age"), [(timedelta(hours=9), 0), (timedelta(0), 60), (-MINUTE, 120)])
+def test_a_message_of_a_step_that_was_caught_up_is_as_old_as_its_record(
+    tmp_path: Path, log: EventLog, later: timedelta, age: float
+) -> None:
+    log.append([draft(NotificationQueued(delivery=delivery("d1")))], recorded_at=START + later)
+    assert collected(tmp_path, log, START + MINUTE)[own.OUTBOX_AGE, delivery("d1").channel] == age
+
+
 def test_vitals(tmp_path: Path, log: EventLog) -> None:
     readings = {
         "p": vitals.ClockReading(at=START, seconds=-7),

@@ -34,11 +34,10 @@ def oncall(*, when: datetime | None, as_json: bool, config: Any) -> None:
     schedules, problems = _schedules(settings, at)
     escalations = {name: levels_of(settings, name, at) for name in settings.notify.escalations}
     if as_json:
-        shown = [one | {name: one[name] and one[name].isoformat() for name in ("since", "until")} for one in schedules]
         print_json(
             {
-                "at": at.isoformat(),
-                "schedules": shown,
+                "at": at,
+                "schedules": schedules,
                 "escalations": escalations,
                 "problems": [str(problem) for problem in problems],
             }
@@ -209,7 +208,7 @@ def _change(given: str, length: timedelta | None, *, as_json: bool, config: Any)
             done = operator.pause(chosen, length=length, actor=actor(), now=now)
     until = None if length is None else now + length
     if as_json:
-        print_json({"incident": chosen, "paused_until": until and until.isoformat(), "changed": done is not None})
+        print_json({"incident": chosen, "paused_until": until, "changed": done is not None})
     elif until is not None:
         say(f"incident {chosen} escalates no further until {moment(until)}")
     else:

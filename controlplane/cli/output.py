@@ -7,7 +7,7 @@ import re
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -66,9 +66,10 @@ def json_option(function: F) -> F:
 def print_json(document: Any) -> None:
     """One JSON document on stdout; characters that could steer a terminal or hide text are escaped.
 
-    JSON has no numbers beyond the finite ones: they become "Infinity", "-Infinity" and "NaN".
+    JSON has no numbers beyond the finite ones: they become "Infinity", "-Infinity" and "NaN". Times are ISO 8601 with
+    Z; one without a zone is UTC.
     """
-    text = json.dumps(_finite(document), indent=2, ensure_ascii=False, default=str, allow_nan=False)
+    text = json.dumps(_finite(document), indent=2, ensure_ascii=False, default=_text, allow_nan=False)
     click.echo(_SUSPECT.sub(lambda match: _escaped(match[0]), text))
 
 
@@ -78,6 +79,13 @@ def _finite(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _finite(inner) for key, inner in value.items()}
     return [_finite(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, datetime):
+        return str(value)
+    at = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    return at.isoformat().replace("+00:00", "Z")
 
 
 def _escaped(char: str) -> str:

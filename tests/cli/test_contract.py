@@ -1,7 +1,8 @@
 """The JSON of recommendations, wherever it is printed: keys that are renamed break somebody's pipeline."""
 
+import json
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,13 @@ import pytest
 
 import alert_rules
 import fixtures
+from controlplane.cli.output import print_json
 from controlplane.model.recommendations import Status
 from tests.cli.conftest import Evening, Run
 
 ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 MONEY = re.compile(r"-?\d+(\.\d+)?")
+END_OF_DAY = datetime(2026, 3, 12, 23, 59, 59, 999_999)  # noqa: DTZ001 - as SQL gives it
 
 Money, Maybe, Text, Number, Flag, When, Span = "money", "money?", "text", "number", "flag", "when", "span"
 PRICE_SOURCE = {"document": Text, "section": Text, "quote": Text, "date": Text}
@@ -157,6 +160,35 @@ def test_list_and_show(run: Run, evening: Evening, here: Path, monkeypatch: pyte
     for document in listed:
         check(document)
         assert run("recommendations", "show", document["id"], "--json").json == document
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("TIMESTAMP '2026-03-12 20:00:00'", "2026-03-12T20:00:00Z"),
+        ("TIMESTAMP '2026-03-12 20:00:00.25'", "2026-03-12T20:00:00.250000Z"),
+        ("TIMESTAMPTZ '2026-03-12 20:00:00+05:30'", "2026-03-12T14:30:00Z"),
+        ("DATE '2026-03-12'", "2026-03-12"),
+        ("CAST(NULL AS TIMESTAMP)", None),
+    ],
+)
+def test_times_of_sql(run: Run, home: Path, expression: str, expected: object) -> None:
+    assert run("sql", f"SELECT {expression} AS a", "--json").json == [{"a": expected}]
+
+
+@pytest.mark.parametrize(
+    ("time", "expected"),
+    [
+        (END_OF_DAY, "2026-03-12T23:59:59.999999Z"),
+        (END_OF_DAY.replace(tzinfo=UTC), "2026-03-12T23:59:59.999999Z"),
+        (END_OF_DAY.replace(tzinfo=timezone(timedelta(hours=-1))), "2026-03-13T00:59:59.999999Z"),
+        (END_OF_DAY.replace(microsecond=0), "2026-03-12T23:59:59Z"),
+        (END_OF_DAY.date(), "2026-03-12"),
+    ],
+)
+def test_times_of_any_document(capsys: pytest.CaptureFixture[str], time: object, expected: str) -> None:
+    print_json({"a": [time]})
+    assert json.loads(capsys.readouterr().out) == {"a": [expected]}
 
 
 def test_alerts_name_their_advice(run: Run, evening: Evening, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

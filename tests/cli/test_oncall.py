@@ -63,8 +63,9 @@ def test_who_is_on_call_until_when_and_who_is_next(run: Run) -> None:
     done = run("oncall", "--at", "2026-03-31T07:00:00Z", "--json")
     assert done.code == 1, "an entry names nobody"
     primary, secondary = done.json["schedules"]
-    assert (primary["people"], primary["until"], primary["next"]) == (["mira"], "2026-04-02T08:00:00+00:00", [])
-    assert (secondary["people"], secondary["since"]) == (["jon"], "2026-03-30T07:00:00+00:00")
+    assert (primary["people"], primary["until"], primary["next"]) == (["mira"], "2026-04-02T08:00:00Z", [])
+    assert (secondary["people"], secondary["since"]) == (["jon"], "2026-03-30T07:00:00Z")
+    assert done.json["at"] == "2026-03-31T07:00:00Z"
     first, second = done.json["escalations"]["platform"]
     assert (first["people"], first["channels"], first["after"]) == (["mira"], ["sms-mira"], "0s")
     assert (second["people"], second["channels"], second["after"]) == (["jon"], ["slack", "sms-jon"], "10m")
@@ -116,6 +117,7 @@ def test_an_escalation_is_paused_and_resumed(run: Run, configured: Path, monkeyp
         (incident,) = log.rows(INCIDENTS)
         done = run("notify", "pause", incident[:6], "--for", "30m", "--json")
         assert (done.code, done.json["incident"], done.json["changed"]) == (0, incident, True)
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", done.json["paused_until"])
         assert log.rows(PAUSES)[incident].actor == "ada"
         (shown,) = run("notify", "status", "--json").json["incidents"]
         assert (shown["escalation"]["level"], shown["taken"]) == (1, [])

@@ -7,15 +7,15 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, Union
 
 from controlplane.model.states import AlertState, Status
-from tui.data import Holding, Row
+from tui.data import Entry, Holding, Row
 from tui.trust import Mode, Trust
 
 if TYPE_CHECKING:
     from controlplane.model.recommendations import Recommendation
     from controlplane.model.silences import Silence
 
-Target = Union[Row, "Recommendation", Holding]
-"""What a command is about."""
+Target = Union[Row, "Recommendation", Holding, Entry]
+"""What a command is about; an event, where a note is written on the alert that it is about and that has ended."""
 
 
 class Actions(Protocol):
@@ -122,6 +122,8 @@ class Command:
             return cls(kind, target.id, seen, target.alert.title, stream=f"alert:{target.id}", held=held(target))
         if isinstance(target, Holding):
             return cls(kind, target.id, target.id, target.what, silence=target.silence)
+        if isinstance(target, Entry):
+            return cls(kind, target.alert, "", target.subject, stream=f"alert:{target.alert}")
         seen, stream = str(target.version), f"recommendation:{target.id}"
         return cls(kind, target.id, seen, target.proposal.title, stream=stream, held=held(target))
 
@@ -178,7 +180,7 @@ def refusal(kind: Kind, target: Target | None, trusted: Trust, *, read_only: boo
             return "This alert has ended; nothing was done." if ended else "No alert is selected."
         return _about_alert(kind, target)
     if kind in OF_ADVICE:
-        if target is None or isinstance(target, Row | Holding):
+        if target is None or isinstance(target, Row | Holding | Entry):
             return "There is no recommendation to decide on."
         return _about_advice(kind, target)
     if kind is Kind.END_SILENCE:
@@ -235,7 +237,7 @@ def superseded(command: Command, target: Target | None) -> str:
         if not isinstance(target, Row) or (target.alert.episode or "") != command.seen:
             return "This alert has ended; nothing was done."
     elif command.kind in OF_ADVICE:
-        if target is None or isinstance(target, Row | Holding):
+        if target is None or isinstance(target, Row | Holding | Entry):
             return "This recommendation is gone; nothing was done."
         if str(target.version) != command.seen:
             return f"It was revised: you saw version {command.seen}, now it is {target.version}. Look again."

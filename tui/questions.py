@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tui.commands import DONE, Command, Kind, Target
-from tui.data import Holding, Row
+from tui.data import Entry, Holding, Row
 from tui.text import advice_line, safe
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def question(kind: Kind, *targets: Target, refused: Sequence[str] = ()) -> Quest
         holder = alert.acknowledged.actor if alert.acknowledged else "nobody"
         text = f"{alert.title}: take the acknowledgement of {holder} back?"
         return Question("Undo acknowledgement", text, "Undo")
+    assert not isinstance(target, Entry)  # an event has notes alone
     return _of_advice(kind, target)
 
 
@@ -94,6 +95,8 @@ def name_of(target: Target) -> str:
     """A target in a few words."""
     if isinstance(target, Row):
         return target.alert.title
+    if isinstance(target, Entry):
+        return f"{target.subject}, which has ended"
     return target.what if isinstance(target, Holding) else advice_line(target)
 
 

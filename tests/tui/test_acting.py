@@ -187,6 +187,42 @@ async def test_a_note_is_in_the_events_the_timeline_and_the_decisions(log: Event
         await until(lambda: any(isinstance(e.payload, NoteAdded) for e in log.read(stream=stream)))
 
 
+@pytest.mark.parametrize(("key", "what"), [("3", "ENDED"), ("5", "ACK")])
+async def test_a_note_is_written_on_an_alert_that_is_over(log: EventLog, key: str, what: str) -> None:
+    disk = next(one for one in log.rows(ALERTS).values() if one.acknowledged)
+    facts = sample.facts(disk.rule, title=disk.title, labels=disk.labels)
+    sample.append(log, [sample.resolved(facts)])
+    app = terminal(log)
+    async with app.run_test(size=(160, 60), notifications=True) as pilot:
+        await ready(pilot)
+        await pilot.press(key)
+        await pilot.pause()
+        table = app.screen.table
+        table.move_to(next(n for n, row in enumerate(table.rows) if (row.what, row.alert) == (what, disk.id)))
+        await pilot.pause()
+        assert app.screen.selected is None
+        await pilot.press("n")
+        assert f"{disk.title}, which has ended" in screen_text(app)
+        await pilot.press(*"was it the shard?", "enter", "enter")
+        await until(lambda: any(isinstance(e.payload, NoteAdded) for e in log.read(stream=f"alert:{disk.id}")))
+        await until(lambda: notices(app) == [f"Note written: {disk.title}"])
+        await renew(pilot)
+        assert table.rows[0].said == "was it the shard?"
+
+
+async def test_no_note_is_written_on_an_event_about_neither_alert_nor_recommendation(log: EventLog) -> None:
+    sample.append(log, [sample.source_failed("prom-eu1", "no answer")])
+    app = terminal(log)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await ready(pilot)
+        await pilot.press("3")
+        await pilot.pause()
+        assert app.screen.chosen.what == "SOURCE"
+        await pilot.press("n")
+        await pilot.pause()
+        assert notices(app) == ["Nothing is selected that a note could be written on."]
+
+
 class Picky(Operator):
     """Refuses one alert."""
 

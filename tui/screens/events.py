@@ -72,9 +72,13 @@ class EventsScreen(ListScreen):
 
     @property
     def notable(self) -> Target | None:
-        """The recommendation that the event is about, else its alert."""
-        row = None if self.chosen is None else self.control.snapshot.advice_by_id.get(self.chosen.advice)
-        return self.selected if row is None or row.recommendation is None else row.recommendation
+        """The recommendation that the event is about, else its alert, be it over."""
+        if (chosen := self.chosen) is None:
+            return None
+        row = self.control.snapshot.advice_by_id.get(chosen.advice)
+        if row is not None and row.recommendation is not None:
+            return row.recommendation
+        return self.selected or (chosen if chosen.alert else None)
 
     @property
     def copied(self) -> str:

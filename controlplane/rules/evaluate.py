@@ -4,8 +4,9 @@ A rule and a label set of a source are a pair. What the window shows is folded i
 pairs that can do anything go through the state machine (`controlplane.rules.state`) step by step.
 """
 
+import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -102,11 +103,11 @@ def evaluate(
     """Evaluate every answered step of the window, in order; all its times lie on the grid of `step_ms`.
 
     `state` (STATE) is where alerts stood before; `recent` (frames.SERIES) are series seen shortly before the
-    window, which `missing: alert` rules expect; `sources` are the configured ones: an alert of any other
-    source counts as missing, because nothing will ever answer for it again. `inventory` holds limits and settings;
-    `past` gives what derived signals need from before the window. A series has one sample at most a step. Steps up to
-    `decided` (epoch ms) were evaluated before and are in the window for a source that lagged: what the inventory, rules
-    and sources that are gone say was told at them.
+    window, which `missing: alert` rules expect; `sources` are the configured ones: an alert of any other source counts
+    as missing and can't become or stay one for want of data, because nothing will ever answer for it again.
+    `inventory` holds limits and settings; `past` gives what derived signals need from before the window. A series has
+    one sample at most a step. Steps up to `decided` (epoch ms) were evaluated before and are in the window for a source
+    that lagged: what the inventory, rules and sources that are gone say was told at them.
     """
     inventory = Inventory() if inventory is None else inventory
     window = derive(compiled.derived, window, inventory, past, step_ms)
@@ -122,14 +123,17 @@ def evaluate(
     removed, state = state.join(rules, on="rule", how="anti"), state.join(rules, on="rule", how="semi")
     pairs = find_pairs.find(compiled, sheet, state, drift, recent)
     answered = _answered(compiled, window.coverage, steps, pairs.index, duplicates, decided)
+    returning = _returning(compiled, pairs)
     if sources is not None:
         gone = ~pairs.index["source"].is_in([*sources, SOURCE]).to_numpy()
         answered[:, gone] = (steps > decided)[:, None]
+        returning &= ~gone
     standing = _standing(state, pairs.before)
     expected = np.logical_or.accumulate(pairs.present, axis=0) | pairs.expected
     valued = pairs.present & ~np.isnan(pairs.value)
     seen = Seen(pairs.present, valued, pairs.met, pairs.cleared, answered, expected)
-    happened = run(steps, pairs.terms, seen, standing)
+    terms = replace(pairs.terms, alert_on_missing=pairs.terms.alert_on_missing & returning)
+    happened = run(steps, terms, seen, standing)
     ended, left = _removed(removed, steps[steps > decided])
     return Evaluation(
         pl.concat([ended, _transitions(pairs, happened)]).sort("ts", maintain_order=True),
@@ -195,6 +199,18 @@ def _answered(
     answered[np.searchsorted(steps, silent["ts"].to_numpy()), silent["alike"].to_numpy()] = False
     of_pair = index.select("order", "source").join(alike, on=["order", "source"], how="left", maintain_order="left")
     return answered[:, of_pair["alike"].to_numpy()]
+
+
+def _returning(compiled: Compiled, pairs: Pairs) -> Bools:
+    """Whether a series can come back to each pair: after a change of `where` or `by` none gives an alert's labels."""
+    can = np.ones(len(pairs.before), np.bool_)
+    (away,) = np.nonzero((pairs.before >= 0) & pairs.terms.alert_on_missing & ~pairs.present.any(axis=0))
+    views = compiled.rules["view"]
+    can[away] = [
+        compiled.views[views[order]].can_give(json.loads(labels))
+        for order, labels in pairs.index[away].select("order", "labels").iter_rows()
+    ]
+    return can
 
 
 def _standing(state: pl.DataFrame, before: Ints) -> Standing:

@@ -4,7 +4,7 @@ A *slot* is one result of a view: a source and a label set. Members (series of a
 that folding works on stretches of arrays.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -27,6 +27,12 @@ class View:
     where: tuple[tuple[str, str], ...]
     by: tuple[str, ...] | None
     fold: str | None
+
+    def can_give(self, labels: Mapping[str, str]) -> bool:
+        """Whether there may be series that it looks at whose result has these labels."""
+        kept = None if self.by is None else frozenset(self.by)
+        wanted = [(name, value) for name, value in self.where if kept is None or name in kept]
+        return (kept is None or labels.keys() <= kept) and all(labels.get(name, "") == value for name, value in wanted)
 
 
 @dataclass(frozen=True, slots=True)

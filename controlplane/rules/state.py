@@ -8,7 +8,8 @@ Semantics are Prometheus' (`rules/alerting.go`), extended by hysteresis (`clear`
 - inactive → pending at the first active step; → firing as soon as `ts − active_at ≥ for`, without a `for` at once;
 - not active while pending: dropped; while firing: resolved, unless `keep_firing_for` (condition gone) or
   `missing: {keep: d}` (series gone) still holds the state, counted from the first such step;
-- a series gone under `missing: alert` turns its alert into *nodata* until the series is back;
+- a series gone under `missing: alert` turns its alert into *nodata* until the series is back; where it can't come back,
+  or the rule no longer asks for that, the alert is resolved;
 - a firing alert whose rule now has a longer `for` than it has been active goes back to pending.
 """
 
@@ -38,6 +39,7 @@ class Terms:
     keep_firing_ms: Ints
     keep_missing_ms: Ints
     alert_on_missing: Bools
+    """And the series can come back."""
     has_clear: Bools
 
 
@@ -102,9 +104,11 @@ class _Machine:
         answered, present = seen.answered[row], seen.present[row]
         missing = ~present
 
-        back = answered & present & (now.state == NO_DATA)
+        silent = answered & (now.state == NO_DATA)
+        back, unwatched = silent & present, silent & missing & ~terms.alert_on_missing
         self._record(row, back, _RESOLVED, _CONDITION)
-        self._reset(back)
+        self._record(row, unwatched, _RESOLVED, _MISSING)
+        self._reset(back | unwatched)
 
         firing = now.state == FIRING
         # What began after the step can't have been active for too short a time at it.

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from controlplane.frames import Samples
 from controlplane.model.rules import AlertRule
 from controlplane.rules.compile import compile_rules
-from controlplane.rules.evaluate import FIRING, STATE, evaluate
+from controlplane.rules.evaluate import FIRING, NO_DATA, STATE, evaluate
 from tests.rules.machine import SIGNAL, STEP, Plain, compiled, kinds, numbers, rule_set, samples
 
 OVER = 'when: "> 100"'
@@ -172,13 +172,27 @@ def test_alerts_of_a_removed_rule_end() -> None:
     assert not len(result.state)
 
 
-def test_alerts_of_a_removed_source_end() -> None:
-    rules = compiled(OVER)
+@pytest.mark.parametrize("missing", ["resolve", "alert"])
+def test_alerts_of_a_removed_source_end(missing: str) -> None:
+    rules = compiled(OVER, f"missing: {missing}")
     gone = evaluate(rules, STATE.to_frame(), samples({"a": "101"}, source="old"), STEP).state
     result = evaluate(rules, gone, samples({"b": "1"}, source="new", start=2), STEP, sources=["new"])
     assert result.transitions.select("kind", "reason").rows() == [("resolved", "missing")]
     kept = evaluate(rules, gone, samples({"b": "1"}, source="new", start=2), STEP, sources=["new", "old"])
     assert not len(kept.transitions)
+
+
+def test_one_for_want_of_data_of_a_removed_source_ends_and_none_begins() -> None:
+    rules = compiled(OVER, "missing: alert")
+    there, away = samples({"a": "1", "b": "1"}, source="old"), samples({"a": "_", "b": "1"}, source="old", start=2)
+    before = evaluate(rules, STATE.to_frame(), away, STEP, recent=there.series).state
+    assert before["state"].to_list() == [NO_DATA]
+    new = samples({"c": "1"}, source="new", start=3)
+    result = evaluate(rules, before, new, STEP, recent=there.series, sources=["new"])
+    assert result.transitions.select("labels", "kind", "reason").rows() == [('{"name":"a"}', "resolved", "missing")]
+    assert not len(result.state)
+    kept = evaluate(rules, before, new, STEP, recent=there.series, sources=["new", "old"])
+    assert kept.state.equals(before)
 
 
 @pytest.mark.parametrize(("last", "ends"), [(9, []), (10, []), (11, [11]), (12, [11])])

@@ -9,7 +9,7 @@ from controlplane.frames import COVERAGE, SAMPLES, SERIES, Samples
 from controlplane.model.labels import canonical
 from controlplane.model.rules import RuleSet
 from controlplane.rules.compile import compile_rules
-from controlplane.rules.evaluate import FIRING, PENDING, STATE, Evaluation, evaluate
+from controlplane.rules.evaluate import FIRING, NO_DATA, PENDING, STATE, Evaluation, evaluate
 from tests.rules.machine import RULE, SIGNAL, STEP, rule_set
 
 OVER = 'when: "> 100"'
@@ -205,6 +205,60 @@ def test_a_changed_rule(lines: list[str], value: float, expected: list[tuple[str
     """The alert has been active for 30 s when the rule changes."""
     before = tick(rule_set(OVER), STATE.to_frame(), at(1, ("s", A, 101.0))).state
     assert told(tick(rule_set(*lines), before, at(3, ("s", A, value)))) == expected
+
+
+WATCHED = [OVER, "missing: alert"]
+UNWATCHED = [
+    # What the alert for want of data was raised with, the rule afterwards, and whether that ends it.
+    pytest.param([], WATCHED, False, id="unchanged"),
+    pytest.param([], [*WATCHED, "for: 1h"], False, id="another `for`"),
+    pytest.param([], ['when: "> 200"', "missing: alert"], False, id="another threshold"),
+    pytest.param([], [OVER], True, id="resolve"),
+    pytest.param([], [OVER, "missing: {keep: 1h}"], True, id="keep"),
+    pytest.param([], [*WATCHED, "where: {name: b}"], True, id="where leaves it out"),
+    pytest.param([], [*WATCHED, "where: {cluster: c}"], True, id="where asks for a label that it hasn't"),
+    pytest.param([], [*WATCHED, "where: {name: a}"], False, id="where takes it in"),
+    pytest.param([], [*WATCHED, "by: [cluster]", "fold: sum"], True, id="by leaves a label out"),
+    pytest.param([], [*WATCHED, "by: []", "fold: sum"], True, id="by leaves all labels out"),
+    pytest.param([], [*WATCHED, "by: [name]", "fold: sum"], False, id="by keeps its labels"),
+    pytest.param([], [*WATCHED, "by: [cluster, name]", "fold: sum"], False, id="an empty label is no label"),
+    pytest.param(["by: [name]", "fold: sum"], [*WATCHED, "by: [name]", "fold: max"], False, id="another fold"),
+    pytest.param(
+        ["by: [name]", "fold: sum"],
+        [*WATCHED, "by: [name]", "fold: sum", "where: {cluster: c}"],
+        False,
+        id="where narrows by a label that isn't in by",
+    ),
+    pytest.param(
+        ["by: [name]", "fold: sum"],
+        [*WATCHED, "by: [name]", "fold: sum", "where: {name: b}"],
+        True,
+        id="where narrows by one that is",
+    ),
+]
+
+
+@pytest.mark.parametrize("others", [[], [("s", B, 1.0)]], ids=["alone", "others are there"])
+@pytest.mark.parametrize(("before", "lines", "ends"), UNWATCHED)
+def test_an_alert_for_want_of_data_ends_where_its_series_is_not_asked_for(
+    before: list[str], lines: list[str], others: list[Series], *, ends: bool
+) -> None:
+    """A series that is merely absent stays one, for days; one that can't come back doesn't."""
+    old = rule_set(*WATCHED, *before)
+    there = tick(old, STATE.to_frame(), at(1, ("s", A, 101.0)))
+    gone = tick(old, there.state, at(2, *others))
+    assert gone.state["state"].to_list() == [NO_DATA]
+    new = rule_set(*lines)
+    assert told(tick(new, gone.state, at(3, answered=()))) == []
+    state, found = gone.state, []
+    for step in (3, 4, 20_000):
+        done = tick(new, state, at(step, *others))
+        state = done.state
+        found.append(told(done))
+    assert found == ([[("resolved", "missing")], [], []] if ends else [[], [], []])
+    # The change itself makes no firing alert one for want of data.
+    changed = tick(new, there.state, at(3, *others)).transitions.filter(pl.col("labels") == canonical(A))
+    assert ("nodata" in changed["kind"]) is not ends
 
 
 def test_a_severity_is_no_part_of_the_state() -> None:

@@ -14,7 +14,7 @@ from controlplane.frames import Samples
 from controlplane.history import History
 from controlplane.model.alerts import Alert, AlertState
 from controlplane.model.errors import AdviceError, AdviceRefused
-from controlplane.model.events import Draft
+from controlplane.model.events import Draft, observation
 from controlplane.model.labels import short_hash
 from controlplane.model.payloads import (
     AdviceFailed,
@@ -91,12 +91,13 @@ class Adviser:
     def propose(self, facts: AlertFacts, at: datetime, cause: UUID | None = None) -> list[Draft]:
         """What to do about an alert that fires: one recommendation a rule, or why there is none.
 
-        A rule that has answered this episode already is left out, unless its answer turned out to be ineffective.
+        A rule that has answered this episode already is left out, unless its answer turned out to be ineffective; so is
+        one that has answered at this step or a later one.
         """
         return [
             self._first(placed, facts, at, cause)
             for placed in self._policy.advisers.get(facts.rule, ())
-            if self._about(placed, facts.labels) and not self._answered(placed.id, facts)
+            if self._about(placed, facts.labels) and not self._answered(placed.id, facts, at)
         ]
 
     def rules(self, rule: str, labels: Mapping[str, str]) -> list[str]:
@@ -115,12 +116,11 @@ class Adviser:
             self._names[placed.id] = frozenset(resource.id for resource in found)
         return not of or not self._names[placed.id].isdisjoint(labels.values())
 
-    def _answered(self, rule: str, facts: AlertFacts) -> bool:
+    def _answered(self, rule: str, facts: AlertFacts, at: datetime) -> bool:
         return any(
             one.rule == rule
             and one.alert == facts.alert
-            and one.at >= facts.active_at
-            and (one.watched or one.status is Status.REJECTED)
+            and (one.at >= at or (one.at >= facts.active_at and (one.watched or one.status is Status.REJECTED)))
             for one in self._known.values()
         )
 
@@ -180,22 +180,20 @@ class Adviser:
         try:
             _, trended = self._advise(placed, facts, at)
         except AdviceError as error:
-            payload: EventPayload = AdviceFailed(rule=placed.id, alert=facts.alert, error=str(error))
-        else:
-            payload = RecommendationProposed(
-                recommendation=Recommendation(
-                    id=name,
-                    version=1,
-                    rule=placed.id,
-                    platform=placed.platform,
-                    alert=facts.alert,
-                    status=Status.PROPOSED,
-                    proposal=trended(),
-                    at=at,
-                    expires_at=at + _validity(placed),
-                )
-            )
-        return _draft(name, at, payload, cause=cause)
+            failed = AdviceFailed(rule=placed.id, alert=facts.alert, error=str(error))
+            return observation(f"recommendation:{name}", failed, at, correlation=f"step-{to_ms(at)}", cause=cause)
+        proposed = Recommendation(
+            id=name,
+            version=1,
+            rule=placed.id,
+            platform=placed.platform,
+            alert=facts.alert,
+            status=Status.PROPOSED,
+            proposal=trended(),
+            at=at,
+            expires_at=at + _validity(placed),
+        )
+        return _draft(name, at, RecommendationProposed(recommendation=proposed), cause=cause)
 
     def _advise(self, placed: Placed, facts: AlertFacts, at: datetime) -> tuple[Proposal, Callable[[], Proposal]]:
         """The proposal, and what makes it with its trends: most reviews change nothing and need none."""

@@ -10,7 +10,7 @@ from controlplane.model.alerts import Alert, AlertState
 from controlplane.model.events import Draft
 from controlplane.model.payloads import AlertFacts, AlertFired
 from controlplane.model.recommendations import Recommendation, Status
-from controlplane.model.time import to_ms
+from controlplane.model.time import from_ms, to_ms
 from controlplane.model.views import Unadvised
 from controlplane.notify.incident import badness
 from controlplane.tick.advise import Adviser
@@ -18,7 +18,9 @@ from controlplane.tick.alerts import facts_of
 from controlplane.tick.review import REVIEW_EVERY, full
 
 T = TypeVar("T")
+_Times = dict[tuple[str, str], datetime]
 
+_NEVER = from_ms(0)
 AT_ONCE = 50
 """So many alerts are advised at one step, and so many recommendations weighed again.
 
@@ -40,7 +42,7 @@ class Asking:
         known: Mapping[str, Recommendation],
         unadvised: Mapping[str, Unadvised],
     ) -> None:
-        self._adviser, self._alerts, self._known = adviser, alerts, known
+        self._adviser, self._alerts, self._known, self._unadvised = adviser, alerts, known, unadvised
         made: dict[tuple[str, str], datetime] = {}
         for one in known.values():
             key = one.rule, one.alert
@@ -58,7 +60,8 @@ class Asking:
     def turn(self, here: Sequence[Draft], at: datetime) -> list[tuple[AlertFacts, UUID | None]]:
         """The alerts to advise at a step, with the event that made each fire at it; `here` are its drafts, applied.
 
-        Those that never were come first; at full five minutes those follow whose advice failed or was withdrawn.
+        Those that never were come first; at full five minutes those follow whose advice failed or was withdrawn. Late
+        data has steps walked that were walked before: there nobody is asked of whom more is known already.
         """
         began: dict[str, tuple[AlertFacts, UUID | None]] = {
             draft.payload.facts.alert: (draft.payload.facts, draft.id)
@@ -67,15 +70,17 @@ class Asking:
         }
         if not (began or self._waiting or full(at)):
             return []
-        answered = self._answered()
+        answered, newest = self._answered()
         fire = [self._alerts[name] for name in dict.fromkeys((*began, *sorted(self._waiting))) if name in self._alerts]
-        first = [alert for alert in fire if self._lacks(alert, answered)]
+        waiting = [alert for alert in fire if self._lacking(alert, answered)]
+        first = [alert for alert in waiting if self._open(alert, answered, newest, at)]
         few = len(first) <= AT_ONCE and not self._waiting
         chosen = first if few else heapq.nsmallest(AT_ONCE, first, key=badness)
-        self._waiting = {alert.id for alert in first} - {alert.id for alert in chosen}
+        self._waiting = {alert.id for alert in waiting} - {alert.id for alert in chosen}
         if full(at):
-            busy = {alert.id for alert in first} | began.keys()
-            again = [one for one in self._alerts.values() if one.id not in busy and self._lacks(one, answered)]
+            busy = {alert.id for alert in waiting} | began.keys()
+            others = [one for one in self._alerts.values() if one.id not in busy]
+            again = [one for one in others if self._open(one, answered, newest, at)]
             chosen = [*chosen, *share(again, AT_ONCE - len(chosen), at)]
         return [began.get(alert.id) or (facts_of(alert), None) for alert in chosen]
 
@@ -94,19 +99,34 @@ class Asking:
     def _rules(self, alert: Alert) -> list[str]:
         return self._adviser.rules(alert.rule, alert.labels) if alert.state is AlertState.FIRING else []
 
-    def _answered(self) -> dict[tuple[str, str], datetime]:
-        """When the newest answer that still counts was given, by rule and alert."""
-        found: dict[tuple[str, str], datetime] = {}
+    def _answered(self) -> tuple[_Times, _Times]:
+        """When the newest answer that still counts was given, and the newest of all, by rule and alert."""
+        counts: _Times = {}
+        newest: _Times = {}
         for one in self._known.values():
+            key = one.rule, one.alert
+            newest[key] = max(one.at, newest.get(key, one.at))
             if one.watched or one.status is Status.REJECTED:
-                key = one.rule, one.alert
-                found[key] = max(one.at, found.get(key, one.at))
-        return found
+                counts[key] = max(one.at, counts.get(key, one.at))
+        return counts, newest
 
-    def _lacks(self, alert: Alert, answered: Mapping[tuple[str, str], datetime]) -> bool:
-        return any(
-            (rule, alert.id) not in answered or answered[rule, alert.id] < alert.active_at
+    def _lacking(self, alert: Alert, answered: _Times) -> list[str]:
+        """The rules that have no answer for the alert."""
+        return [
+            rule
             for rule in self._rules(alert)
+            if (rule, alert.id) not in answered or answered[rule, alert.id] < alert.active_at
+        ]
+
+    def _open(self, alert: Alert, answered: _Times, newest: _Times, at: datetime) -> bool:
+        """Whether a rule that has no answer can be asked for one at this step, in this episode."""
+        if alert.fired_at is not None and alert.fired_at > at:
+            return False
+        failed = self._unadvised.get(alert.id)
+        return any(
+            newest.get((rule, alert.id), _NEVER) < at
+            and (failed is None or rule not in failed.errors or failed.at < at)
+            for rule in self._lacking(alert, answered)
         )
 
 

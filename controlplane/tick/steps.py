@@ -19,7 +19,7 @@ from controlplane.eventlog.projections import (
     Projection,
 )
 from controlplane.model.alerts import Alert, AlertState
-from controlplane.model.events import Draft, Event
+from controlplane.model.events import Draft, Event, observation
 from controlplane.model.notifications import Incident
 from controlplane.model.oncall import OnCall, Pause
 from controlplane.model.payloads import (
@@ -192,7 +192,9 @@ def _settled(board: Board, draft: Draft) -> list[Draft]:
         return [draft.model_copy(update={"stream": stream, "payload": gone, "cause": draft.id}), draft]
     error = f"recommendation {standing.id} for the same target covers it: {standing.proposal.title}"
     failed = AdviceFailed(rule=new.rule, alert=new.alert, error=error)
-    return [] if _told(board, failed) else [draft.model_copy(update={"payload": failed})]
+    if _told(board, failed):
+        return []
+    return [observation(draft.stream, failed, draft.occurred_at, correlation=draft.correlation, cause=draft.cause)]
 
 
 _VARYING = re.compile(r"\s|[0-9a-f]{16}|[\d.,:]+(ms|[dhms]\b)?")

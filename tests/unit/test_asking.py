@@ -2,21 +2,27 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import nullcontext
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from controlplane.frames import Samples
+from controlplane.model.errors import AdviceError
 from controlplane.model.events import Draft
 from controlplane.model.payloads import AdviceFailed, AlertFacts, AlertFired, AlertResolved
 from controlplane.model.recommendations import Recommendation, Status
 from controlplane.model.resources import Inventory
 from controlplane.model.routes import Route, Tree
 from controlplane.model.time import to_ms
+from controlplane.model.views import Unadvised
 from controlplane.notify.desk import Rules
 from controlplane.notify.groups import Grouper
 from controlplane.notify.labels import Places
+from controlplane.tick.advise import Adviser
 from controlplane.tick.asking import AT_ONCE, Asking, share
 from controlplane.tick.review import REVIEW_EVERY, full
 from controlplane.tick.steps import Board, walk
@@ -122,6 +128,75 @@ def test_those_without_an_answer_are_asked_again_in_turns() -> None:
     asked = Counter(alert for _, alert in adviser.asked)
     assert len(asked) == ALERTS
     assert max(asked.values()) - min(asked.values()) <= 1
+
+
+FULL = START + REVIEW_EVERY
+OLD = timedelta(days=1)
+
+
+def late(before: Recommendation | None, failed: datetime | None, fires: datetime, at: datetime) -> list[str]:
+    """Who is asked at a step, with what is known of the alert a000, which fires since `fires`."""
+    on = board()
+    for draft in fired(1, fires):
+        on.apply(draft)
+    known = {"r1": before} if before else {}
+    why = {"a000": Unadvised(alert="a000", errors={"grow": "no samples"}, at=failed)} if failed else {}
+    nobody: Any = Refusing()
+    return [of.alert for of, _ in Asking(nobody, on.alerts, known, why).turn([], at)]
+
+
+@pytest.mark.parametrize(
+    ("fires", "failed", "asked"),
+    [
+        (FULL - OLD, None, True),
+        (FULL, None, True),
+        (FULL + STEP, None, False),
+        (FULL - OLD, FULL - STEP, True),
+        (FULL - OLD, FULL, False),
+        (FULL - OLD, FULL + STEP, False),
+    ],
+    ids=["never asked", "fires now", "fires later", "failed before", "failed at this step", "failed later"],
+)
+def test_nobody_is_asked_at_a_step_of_which_more_is_known(fires: datetime, failed: datetime, asked: bool) -> None:
+    assert late(None, failed, fires, FULL) == ["a000"] * asked
+
+
+@pytest.mark.parametrize(("made", "asked"), [(FULL - STEP, True), (FULL, False), (FULL + STEP, False)])
+@pytest.mark.parametrize("status", [Status.WITHDRAWN, Status.EXPIRED, Status.INEFFECTIVE])
+def test_what_was_proposed_at_a_step_or_later_is_not_proposed_there_again(
+    status: Status, made: datetime, asked: bool
+) -> None:
+    one = recommendation(status=status).model_copy(update={"rule": "grow", "alert": "a000", "at": made})
+    assert late(one, None, FULL - OLD, FULL) == ["a000"] * asked
+    policy: Any = SimpleNamespace(advisers={"catalyst-disk-usage": [SimpleNamespace(id="grow", rule=None)]})
+    adviser = Adviser(policy, Inventory(), lambda *_: Samples.empty(), {"r1": one}, {})
+    with pytest.raises(AttributeError) if asked else nullcontext():  # it would be made
+        assert adviser.propose(facts("a000", active_at=FULL - OLD), FULL) == []
+
+
+def test_who_waits_at_late_steps_is_asked_at_the_first_that_is_new() -> None:
+    adviser, on, fires = Refusing(), board(), BEGIN + 2 * STEP
+    for draft in fired(2, fires):
+        on.apply(draft)
+    walked(adviser, on, [], [BEGIN + STEP * n for n in range(4)])
+    assert adviser.asked == [(fires, "a001"), (fires, "a000")]
+
+
+def test_two_reasons_at_one_step_are_two_events() -> None:
+    placed: Any = SimpleNamespace(id="grow", rule=None, platform="catalyst")
+    policy: Any = SimpleNamespace(advisers={"catalyst-disk-usage": [placed]}, prices={})
+    adviser = Adviser(policy, Inventory(), lambda *_: Samples.empty(), {}, {})
+    ids = set()
+    for reason in ("no samples", "half of them are missing", "no samples"):
+
+        def refuse(*_: Any, said: str = reason) -> Any:
+            raise AdviceError(said)
+
+        adviser._advise = refuse  # type: ignore[method-assign]
+        (draft,) = adviser.propose(facts("a000"), FULL)
+        assert isinstance(draft.payload, AdviceFailed)
+        ids.add(draft.id)
+    assert len(ids) == 2
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ import pytest
 
 from controlplane import bootstrap
 from controlplane.eventlog.projections import RECOMMENDATIONS
-from controlplane.model.payloads import AdviceFailed, RecommendationProposed
+from controlplane.model.events import Event
+from controlplane.model.payloads import AdviceFailed, AlertFired, RecommendationProposed
 from controlplane.model.recommendations import Status
 from controlplane.operator import Operator
 from controlplane.settings import InventoryFile, RecordedSource, Settings
@@ -71,7 +72,7 @@ def shop(tmp_path: Path) -> Settings:
     return Settings(home=tmp_path, rules=(tmp_path / "rules.yaml",), sources=(*sources, hosts))
 
 
-def write(path: Path, signal: str, value: Callable[[int], float]) -> None:
+def write(path: Path, signal: str, value: Callable[[int], float], hosts: int = MEMBERS) -> None:
     rows = [
         {
             "ts": START + n * STEP,
@@ -80,7 +81,7 @@ def write(path: Path, signal: str, value: Callable[[int], float]) -> None:
             "value": value(n),
         }
         for n in range(241)
-        for host in range(1, MEMBERS + 1)
+        for host in range(1, hosts + 1)
     ]
     pl.DataFrame(rows).write_parquet(path)
 
@@ -97,6 +98,10 @@ def proposed(plane: ControlPlane) -> list[tuple[float, str, str]]:
 
 def reasons(plane: ControlPlane) -> list[str]:
     return [event.payload.error for event in plane.log.read() if isinstance(event.payload, AdviceFailed)]
+
+
+def failures(plane: ControlPlane) -> list[tuple[Event, str]]:
+    return [(event, event.payload.error) for event in plane.log.read() if isinstance(event.payload, AdviceFailed)]
 
 
 @pytest.mark.parametrize("restarts", [False, True])
@@ -164,3 +169,46 @@ def test_what_was_proposed_is_withdrawn_when_it_may_no_longer_be_done(shop: Sett
     for minute in range(16, 27, 2):
         tick(plane, START + minute * MINUTE)
     assert [kind for _, kind, _ in proposed(plane)] == ["scale_in", "scale_in"]
+
+
+@pytest.mark.parametrize("hosts", [MEMBERS // 2, MEMBERS])
+def test_what_a_source_answers_late_changes_nothing_that_was_said_then(
+    shop: Settings, tmp_path: Path, hosts: int
+) -> None:
+    # The alert fires at a full five minutes: a step at which those without advice are asked again.
+    write(tmp_path / "cpu.parquet", "cpu", lambda n: 0.3 if n >= 36 else 0.5)
+    path = tmp_path / "memory.parquet"
+    tick(bootstrap.control_plane(shop), START + MINUTE)
+    path.write_bytes(b"not parquet")
+    plane = bootstrap.control_plane(shop)
+    for minute in range(2, 14):
+        tick(plane, START + minute * MINUTE)
+    said = [(event.occurred_at - START, reason) for event, reason in failures(plane)]
+    assert [at for at, _ in said] == [10 * MINUTE]
+    write(path, "memory", lambda _: 0.3, hosts)
+    for minute in range(14, 26):
+        tick(plane, START + minute * MINUTE)
+    after = [(event.occurred_at - START, reason) for event, reason in failures(plane)]
+    assert after[:1] == said
+    assert all(at > 13 * MINUTE for at, _ in after[1:])
+    if hosts == MEMBERS:
+        assert [at for at, _, _ in proposed(plane)] == [15]
+    else:
+        assert len(after) == 2
+
+
+def test_nobody_is_asked_at_a_step_before_the_alert_began(shop: Settings, tmp_path: Path) -> None:
+    """Late data has the steps before it walked again, with what fires by now."""
+    write(tmp_path / "cpu.parquet", "cpu", lambda n: 0.3 if n >= 44 else 0.5)
+    path = tmp_path / "memory.parquet"
+    path.write_bytes(b"not parquet")
+    plane = bootstrap.control_plane(shop)
+    for minute in range(2, 14):
+        tick(plane, START + minute * MINUTE)
+    write(path, "memory", lambda _: 0.3, MEMBERS // 2)
+    for minute in range(14, 20):
+        tick(plane, START + minute * MINUTE)
+    fired = [event.occurred_at for event in plane.log.read() if isinstance(event.payload, AlertFired)]
+    assert fired == [START + 12 * MINUTE]
+    assert failures(plane)
+    assert all(event.occurred_at >= fired[0] for event, _ in failures(plane))

@@ -176,6 +176,8 @@ def refusal(kind: Kind, target: Target | None, trusted: Trust, *, read_only: boo
     if trusted.mode is not Mode.LIVE:
         return f"The picture is {trusted.mode.value.lower()}: {trusted.reason or 'nothing is known yet'}"
     if kind in OF_ALERTS:
+        if isinstance(target, Holding):
+            return "This is a silence, no alert."
         if not isinstance(target, Row):
             return "This alert has ended; nothing was done." if ended else "No alert is selected."
         return _about_alert(kind, target)
@@ -184,8 +186,12 @@ def refusal(kind: Kind, target: Target | None, trusted: Trust, *, read_only: boo
             return "There is no recommendation to decide on."
         return _about_advice(kind, target)
     if kind is Kind.END_SILENCE:
+        if isinstance(target, Holding) and target.silence is None:
+            return "This is an acknowledgement, no silence."
         over = "This silence is over; nothing was done." if ended else "No silence is selected."
-        return "" if isinstance(target, Holding) and target.silence is not None else over
+        return "" if isinstance(target, Holding) else over
+    if kind is Kind.NOTE and isinstance(target, Holding):
+        return "No note can be written on a silence."
     if kind is Kind.NOTE and target is None and not ended:  # what has ended can have a note, too
         return "Nothing is selected that a note could be written on."
     return ""

@@ -8,10 +8,12 @@ from textual.widgets import Button, Input
 from controlplane.eventlog.log import EventLog
 from controlplane.eventlog.projections import ALERTS, SILENCES
 from controlplane.model.errors import ControlplaneError
+from controlplane.model.matchers import parse_matchers
 from controlplane.model.payloads import NoteAdded
 from controlplane.model.severity import Severity
+from controlplane.model.silences import Silence
 from controlplane.operator import Operator
-from controlplane.silencing import matchers_of
+from controlplane.silencing import matchers_of, named
 from tests.tui import sample
 from tests.tui.driving import alerts, notices, painted, ready, renew, row_line, screen_text, terminal, until
 from tests.tui.sample import NOW
@@ -286,6 +288,83 @@ async def test_marks_drop_what_has_gone_and_go_with_escape(log: EventLog) -> Non
         assert len(table.marked) == 1, "what comes back isn't marked again"
         await pilot.press("escape")
         assert table.marked == []
+
+
+async def held(pilot, log: EventLog) -> tuple[str, str, str]:
+    """On the fourth screen with an acknowledgement and a silence; the alert's id and the ids of both rows."""
+    matchers = tuple(parse_matchers("zone=eu1-b"))
+    silence = Silence(
+        id=named(matchers, "ivo", NOW),
+        matchers=matchers,
+        starts_at=NOW,
+        ends_at=NOW + HOUR,
+        author="ivo",
+        reason="switch replaced",
+        created_at=NOW,
+    )
+    Operator(log).silence(silence)
+    await ready(pilot)
+    await pilot.press("4")
+    await pilot.pause()
+    name = next(one.id for one in log.rows(ALERTS).values() if one.acknowledged)
+    return name, f"ack:{name}", f"silence:{silence.id}"
+
+
+async def mark(pilot, *names: str) -> None:
+    table = pilot.app.screen.table
+    for name in names:
+        table.move_to(row_line(table, name))
+        await pilot.press("space")
+
+
+@pytest.mark.parametrize("both", [False, True])
+async def test_what_is_taken_back_is_what_was_marked_wherever_the_cursor_is(log: EventLog, both: bool) -> None:
+    app = terminal(log)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        name, taken, muted = await held(pilot, log)
+        await mark(pilot, taken, *([muted] if both else []))
+        app.screen.table.move_to(row_line(app.screen.table, muted))
+        await pilot.pause()
+        await pilot.press("u")
+        assert isinstance(app.screen, ConfirmDialog)
+        text = " ".join(screen_text(app).replace("│", " ").split())
+        assert ("1 of 2 marked can't be: This is a silence, no alert." in text) is both
+        assert both or "take the acknowledgement of mira back" in text
+        await pilot.press("tab", "enter")
+        await until(lambda: log.row(ALERTS, name).acknowledged is None)
+        await until(lambda: notices(app) and notices(app)[0].startswith("Acknowledgement withdrawn"))
+        assert next(iter(log.rows(SILENCES).values())).ended_by is None
+        await renew(pilot)
+        assert [row.id for row in app.screen.table.marked] == ([muted] if both else [])
+
+
+async def test_of_marked_rows_the_first_says_what_is_taken_back(log: EventLog) -> None:
+    app = terminal(log)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        name, taken, muted = await held(pilot, log)
+        await mark(pilot, muted, taken)
+        await pilot.press("u")
+        text = " ".join(screen_text(app).replace("│", " ").split())
+        assert "1 of 2 marked can't be: This is an acknowledgement, no silence." in text
+        await pilot.press("tab", "enter")
+        await until(lambda: next(iter(log.rows(SILENCES).values())).ended_by == "ana")
+        assert log.row(ALERTS, name).acknowledged.actor == "mira"
+
+
+@pytest.mark.parametrize(
+    ("key", "said"), [("a", "This is a silence, no alert."), ("n", "No note can be written on a silence.")]
+)
+async def test_what_a_marked_silence_is_not_for_is_refused(log: EventLog, key: str, said: str) -> None:
+    app = terminal(log)
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        _, taken, muted = await held(pilot, log)
+        await mark(pilot, muted)
+        app.screen.table.move_to(row_line(app.screen.table, taken))
+        await pilot.pause()
+        await pilot.press(key)
+        await pilot.pause()
+        assert not isinstance(app.screen, ConfirmDialog)
+        assert notices(app) == [said]
 
 
 async def test_each_marked_alert_gets_a_silence_of_its_own(log: EventLog) -> None:

@@ -76,8 +76,10 @@ class AcknowledgementsScreen(ListScreen):
         return found
 
     def kind_of(self, action: str) -> Kind | None:
-        """Undoing a silence is ending it."""
-        silent = self.chosen is not None and self.chosen.silence is not None
+        """Undoing a silence is ending it; of marked rows, the first one says which is done."""
+        marked: Sequence[Holding] = self.table.marked if self.is_mounted else ()
+        first = next(iter(marked), self.chosen)
+        silent = first is not None and first.silence is not None
         return Kind.END_SILENCE if action == "undo" and silent else super().kind_of(action)
 
     def target(self, kind: Kind) -> Target | None:
@@ -85,10 +87,8 @@ class AcknowledgementsScreen(ListScreen):
         return self.chosen if kind is Kind.END_SILENCE else super().target(kind)
 
     def marked_targets(self, kind: Kind, marked: Sequence[Holding]) -> Sequence[Target]:
-        """The silences among the marked rows, or the alerts that are acknowledged."""
-        if kind is Kind.END_SILENCE:
-            return [one for one in marked if one.silence is not None]
-        return [one.row for one in marked if one.row is not None]
+        """All marked rows, an acknowledgement as its alert; what the command isn't for is refused."""
+        return [one if one.row is None or kind is Kind.END_SILENCE else one.row for one in marked]
 
     def named(self, subjects: Iterable[str]) -> Collection[str]:
         """An acknowledgement is about its alert."""

@@ -48,7 +48,7 @@ def advise(history: History, parameters: Cache, inventory: Inventory, prices: Pr
         {signal: history.newest(signal, fold="min" if how == "min" else "max", where=where)
          for signal, how in folds.items()}
     )  # fmt: skip
-    primary = primary_of(found)
+    primary = primary_of(found, p)
     dead = up == 0 if up is not None else primary is not None and not primary.reachable
     at = Situation(cluster, found, primary, tuple(ranked(found, seen)), seen, dead=dead)
     line = prices.line(

@@ -39,6 +39,8 @@ class CacheMember:
     """Last known position in the stream of writes, in bytes."""
     priority: float | None
     """Smaller comes first, 0 = never."""
+    heard: int | None = None
+    """When its last position was read, in epoch ms."""
     cut_off: timedelta | None = None
     """Its link had been broken for longer than this when the primary wrote last; None = not as far as is known."""
 
@@ -103,9 +105,9 @@ def members(
         seen = max((ts for ts in (at, then) if ts is not None), default=None)
         replica = then is not None and (at is None or then >= at)
         reachable = seen is not None and at_ms - seen <= p.reachable_within.total_seconds() * 1000
-        found.append(CacheMember(one, replica, reachable, offset, priority if replica else None))
+        found.append(CacheMember(one, replica, reachable, offset, priority if replica else None, at))
     allowed = p.down_after * _LINK_DOWN
-    least = _written_before(primary_of(found), _of_members(offsets, names), ms(allowed))
+    least = _written_before(primary_of(found, p), _of_members(offsets, names), ms(allowed))
     return tuple(
         replace(one, cut_off=allowed)
         if one.replica and one.offset is not None and least is not None and one.offset < least
@@ -114,14 +116,18 @@ def members(
     )
 
 
-def primary_of(found: Sequence[CacheMember]) -> CacheMember | None:
-    """Who isn't a replica: the one with a position, else the only one without a sample, else the inventory's word."""
-    writes = [one for one in found if not one.replica and one.offset is not None]
+def primary_of(found: Sequence[CacheMember], p: Cache) -> CacheMember | None:
+    """Who isn't a replica: the one whose position was read last, else the only one left, else the inventory's word.
+
+    A position that is older than another one by more than `reachable_within` is that of a primary lost earlier.
+    """
     silent = [one for one in found if not one.replica]
+    newest = max((one.heard for one in silent if one.heard is not None), default=0)
+    writes = [one for one in silent if one.heard is not None and one.heard >= newest - ms(p.reachable_within)]
     for pool in (writes, silent):
         if len(pool) == 1:
             return pool[0]
-    stated = [one for one in silent if one.resource.attributes.get("started_as") == "primary"]
+    stated = [one for one in writes or silent if one.resource.attributes.get("started_as") == "primary"]
     return stated[0] if len(stated) == 1 else None
 
 

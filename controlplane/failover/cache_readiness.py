@@ -32,7 +32,7 @@ def assess(moment: Moment, p: Cache) -> list[Readiness]:
     rows = []
     for cluster, resources in sorted(clusters.items()):
         found = members(resources, offsets, priorities, moment.at_ms, p)
-        primary = primary_of(found)
+        primary = primary_of(found, p)
         up = seen[UP].get(cluster)
         told = sentinels({signal: seen[signal].get(cluster) for signal in SENTINEL})
         at = Situation(

@@ -229,6 +229,17 @@ def test_what_makes_it_ready_while_the_primary_lives(
     assert all(step.before for step in proposal.plan[1:])
 
 
+@pytest.mark.parametrize(("earlier", "lost"), [(30, "c-2"), (3.5, "c-2"), (2.5, None)])
+def test_a_primary_that_was_lost_earlier_is_not_lost_again(earlier: float, lost: str | None) -> None:
+    promoted = replica("c-2", 9000, silent=2)
+    signal, labels, points = promoted[1]
+    promoted[1] = (signal, labels, [(at, value) for at, value in points if at <= -timedelta(minutes=earlier)])
+    proposal = ask(primary(8000, silent=earlier), promoted, replica("c-3", 9000), sentinel(0, ok=1))
+    assert proposal.to == "c-3"
+    # Within the time in which one counts as heard of, both may be writing: the inventory's word decides.
+    assert proposal.plan[1].do.startswith(f"Fence {lost or 'c-1'}")
+
+
 def test_a_promoted_replica_is_the_primary() -> None:
     # Its priority is older than its position: it isn't a replica any more, whatever the inventory says.
     was = replica("c-2")

@@ -259,31 +259,36 @@ def deliver(settings: Settings, log: "EventLog") -> "DeliveryReport":
 def follow(
     path: Path | None, log: "EventLog", ended: Callable[[], bool], on_report: "Callable[[DeliveryReport], None]"
 ) -> None:
-    """Keep sending what becomes due until `ended`, by the settings as they are at the time."""
+    """Keep sending what becomes due until `ended`, by the settings and secret files as they are at the time."""
     from controlplane.notify.outbox import follow as keep_sending
 
-    current = outbox(load_settings(path), log)
-    stamp = _stamp(path)
+    def load() -> "tuple[Outbox, dict[Path, int]]":
+        # Stamped before they are read: what changes meanwhile is read again.
+        stamps = {(file := settings_path(path) or Path(CONFIG)): _stamp(file)}
+        settings = load_settings(path)
+        secrets = [channel.url.file.expanduser() for channel in settings.notify.channels if channel.url.file]
+        stamps |= {file: _stamp(file) for file in secrets}
+        return outbox(settings, log), stamps
+
+    current, stamps = load()
 
     def reload() -> "Outbox | None":
-        nonlocal current, stamp
-        now = _stamp(path)
-        if now == stamp and not current.channels.broken:
+        nonlocal current, stamps
+        if not current.channels.broken and all(_stamp(file) == stamp for file, stamp in stamps.items()):
             return None
         try:
-            current = outbox(load_settings(path), log)
+            current, stamps = load()
         except ControlplaneError:
             return None  # a file that is being edited; the next look finds it whole
-        stamp = now
         return current
 
     keep_sending(current, ended, reload=reload, on_report=on_report)
 
 
-def _stamp(path: Path | None) -> int:
-    found = settings_path(path)
+def _stamp(file: Path) -> int:
+    """When the file was changed, in ns since 1970; 0 where there is none."""
     try:
-        return found.stat().st_mtime_ns if found is not None else 0
+        return file.stat().st_mtime_ns
     except OSError:
         return 0
 

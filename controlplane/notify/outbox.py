@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 from controlplane.notify.box import DeliveryReport, Outbox
 from controlplane.notify.draw import warm
-from controlplane.notify.worker import FOLLOWED, Worker
+from controlplane.notify.lead import FOLLOWED
+from controlplane.notify.worker import Worker
 
 __all__ = ["DeliveryReport", "Outbox", "deliver", "follow"]
 
@@ -36,7 +37,7 @@ def follow(
     reload: Callable[[], Outbox | None] = lambda: None,
     on_report: Callable[[DeliveryReport], None] = lambda _: None,
 ) -> None:
-    """Keep sending what becomes due until `ended`; ControlplaneError where another worker does.
+    """Keep sending what becomes due until `ended`; ControlplaneError where another process still does after 30 s.
 
     A channel that hangs delays no other one, not even with what is queued meanwhile. `reload` is asked now and then for
     the outbox as the settings have it by now; None = nothing changed.

@@ -21,7 +21,7 @@ _LIMITED = "asked to wait: "
 
 
 def settled(delivery: Delivery, receipt: Receipt, at: datetime, max_age: timedelta) -> Draft:
-    """Delivered, failed with the time of the next attempt, or dead-lettered: rejected, or waiting for longer than `max_age`."""
+    """Delivered, failed with the time of the next attempt, or dead-lettered: rejected, or waiting for too long."""
     attempts = delivery.attempts + 1
     if receipt.verdict is Verdict.DELIVERED:
         delivered = NotificationDelivered(

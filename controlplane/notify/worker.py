@@ -20,15 +20,13 @@ from controlplane.notify.box import DeliveryReport, Outbox
 from controlplane.notify.buckets import Buckets
 from controlplane.notify.channels import Channel
 from controlplane.notify.lanes import Lanes, Queued
+from controlplane.notify.lead import FOLLOWED, LEASE, lead
 from controlplane.notify.letters import Letters
 from controlplane.notify.outcome import dead, dropped, settled
 from controlplane.notify.receipt import Receipt, Verdict
 from controlplane.notify.sends import Sending, Sends
 from controlplane.notify.thread import Thread, thread_of
 
-FOLLOWED = "outbox"
-"""The lease of the worker that follows the outbox."""
-_LEASE = timedelta(seconds=30)
 _NEVER = timedelta(days=3650)
 _SECOND = timedelta(seconds=1)
 _ELSEWHERE = timedelta(seconds=5)
@@ -101,15 +99,16 @@ class Worker:
         try:
             while not ended():
                 at = time.monotonic()
-                if at - renewed >= _LEASE.total_seconds() / 3:
-                    if not self._log.lease(FOLLOWED, self._holder, now=self._now(), ttl=_LEASE):
-                        raise ControlplaneError("another worker follows the outbox already; end it first")
-                    renewed = at
+                if at - renewed >= LEASE.total_seconds() / 3:
+                    if not lead(self._box, ended):
+                        break
+                    renewed = at = time.monotonic()
                 if at - loaded >= _MEND:
                     loaded = at
                     if (anew := reload()) is not None:
                         self._box, self._channels = anew, anew.channels
                         self._buckets.clear()
+                        self._head = -1  # without reading, channels would have no rate
                 newest = self._log.head()
                 woken = [channel for channel, until in self._paused.items() if until <= at]
                 for channel in woken:
@@ -129,7 +128,7 @@ class Worker:
             while self._sends.messages:
                 self._turn()
         finally:
-            self._log.release(FOLLOWED, self._holder)
+            self._log.release(FOLLOWED, self._box.holder)
             for lane in self._held.values():
                 self._log.release(f"deliver/{lane}", self._holder)
 
@@ -153,7 +152,7 @@ class Worker:
     def _read(self) -> None:
         at = self._now()
         self._lanes = Lanes(self._rows.read(), at, held=set(self._held.values()), paused=self._paused)
-        self._buckets.fill(self._lanes.todo, self._channels, at)
+        self._buckets.fill({*self._lanes.todo, *self._held}, self._channels, at)
 
     def _advance(self, channel: str) -> None:
         """Work on the channel's lanes until a send is on its way or nothing is left to do for it for now."""

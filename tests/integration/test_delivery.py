@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 import trustme
 
+from controlplane import bootstrap
+from controlplane.eventlog.errors import StoreUnavailable
 from controlplane.eventlog.log import EventLog
 from controlplane.eventlog.projections import DELIVERIES, INCIDENTS, OUTBOX
 from controlplane.model.errors import ControlplaneError, InvalidInput
@@ -742,7 +744,9 @@ def followed(one: Office, **options: Any) -> Iterator[list[DeliveryReport]]:
         assert not thread.is_alive()
 
 
-def test_a_follower_sends_what_is_queued_meanwhile_although_another_channel_hangs(office: Hire):
+def test_a_follower_sends_what_is_queued_meanwhile_although_another_channel_hangs(
+    office: Hire, monkeypatch: pytest.MonkeyPatch
+):
     one = office("hook", "bot", "pager")
     one.timeout = timedelta(seconds=8)
     one.providers.always(HOOKS, Reply(hang=True))
@@ -756,6 +760,7 @@ def test_a_follower_sends_what_is_queued_meanwhile_although_another_channel_hang
             assert time.monotonic() - began < 3
         assert one.deliver().elsewhere > 0, "a tick leaves it to the follower"
         assert len(one.providers.to(HOOKS)) == 1
+        monkeypatch.setattr("controlplane.notify.lead.LEASE", timedelta(seconds=1))
         with pytest.raises(ControlplaneError, match="another worker"):
             follow(outbox(one.log, one.channels(), one.clock, "second"), lambda: False)
         one.providers.recover(HOOKS)
@@ -764,6 +769,51 @@ def test_a_follower_sends_what_is_queued_meanwhile_although_another_channel_hang
     one.clock.forward(minutes=1)
     assert one.deliver().left == 0
     assert {b["text"].split(":")[0] for b in one.providers.slack} == {"CRITICAL firing"}
+
+
+class Outage:
+    """An event log whose store is away from the moment on that it is asked whether to end."""
+
+    def __init__(self, log: EventLog) -> None:
+        self._log, self._away = log, False
+
+    def __getattr__(self, name: str) -> Any:
+        if self._away:
+            raise StoreUnavailable("it is away")
+        return getattr(self._log, name)
+
+    def begin(self) -> bool:
+        self._away = self._log.leased("outbox", now=at(0))
+        return False
+
+
+def test_a_follower_goes_on_at_once_when_the_store_is_back(office: Hire):
+    one = office("pager")
+    log: Any = Outage(one.log)
+    with pytest.raises(StoreUnavailable):
+        follow(outbox(log, one.channels(), one.clock, "follower"), log.begin)
+    assert one.log.leased("outbox", now=one.clock()), "it couldn't give its lease back"
+    with followed(one):
+        one.step(0, fire=[alert("a")])
+        eventually(lambda: one.events(NotificationDelivered), "it is told", 5)
+
+
+def test_a_follower_waits_for_the_lease_that_is_left_of_a_crash(office: Hire):
+    one = office("pager")
+    assert one.log.lease("outbox", "crashed", now=one.clock(), ttl=timedelta(seconds=30))
+    with followed(one):
+        one.step(0, fire=[alert("a")])
+        one.clock.forward(seconds=29)
+        time.sleep(0.5)
+        assert one.providers.requests == [], "the other one may live"
+        one.clock.forward(seconds=1)
+        eventually(lambda: one.events(NotificationDelivered), "it is told", 5)
+    assert one.log.lease("outbox", "crashed", now=one.clock(), ttl=timedelta(seconds=30)), "it gave its lease back"
+    began = time.monotonic()
+    with followed(one):
+        time.sleep(0.3)
+    assert time.monotonic() - began < 5, "it can be ended while it waits"
+    assert one.log.leased("outbox", now=one.clock()), "it gave back nobody else's"
 
 
 def test_a_follower_tries_again_when_it_is_due_and_ends_with_what_is_on_its_way(office: Hire):
@@ -815,6 +865,47 @@ def test_a_follower_takes_over_new_settings(office: Hire, monkeypatch: pytest.Mo
         one.clock.forward(seconds=30)
         # The channel is left alone for a while after the failure.
         eventually(lambda: one.events(NotificationDelivered), "it is mended", 25)
+
+
+@pytest.mark.parametrize("rules", [("a", "b", "c", "d"), ("a", "a", "a", "a")], ids=["lanes", "one lane"])
+def test_new_settings_do_not_lift_the_rate(office: Hire, monkeypatch: pytest.MonkeyPatch, rules: tuple[str, ...]):
+    one = office("hook")
+    one.declared[0] = channel("hook", "URL_HOOK", rate="1/s")
+    monkeypatch.setattr("controlplane.notify.worker._MEND", 0.3)
+    anew = [outbox(one.log, one.channels(), one.clock, "follower")]
+    for number, rule in enumerate(rules):
+        one.step(600 * number, fire=[alert(f"a{number}", rule=rule)])
+    with followed(one, reload=lambda: anew.pop() if anew else None):
+        eventually(lambda: one.log.rows(OUTBOX) == {}, "all are sent", 15)
+    times = [request.at for request in one.providers.to(HOOKS)]
+    assert len(times) == 4
+    assert all(later - sooner >= 0.5 for sooner, later in pairwise(times))
+    assert times[-1] - times[0] >= 2.5
+
+
+def test_a_follower_takes_over_a_secret_file_that_was_rotated(
+    office: Hire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    one = office("pager")
+    monkeypatch.setattr("controlplane.notify.worker._MEND", 0.3)
+    secret, settings = tmp_path / "key", tmp_path / "controlplane.yaml"
+    revoked = ROUTING_KEY[::-1]
+    secret.write_text(f"pdevents://{revoked}")
+    settings.write_text("notify: {channels: [{name: pager, url: {file: key}}]}")
+    ended, reports = threading.Event(), list[DeliveryReport]()
+    thread = threading.Thread(target=bootstrap.follow, args=(settings, one.log, ended.is_set, reports.append))
+    thread.start()
+    try:
+        one.step(0, fire=[alert("a")])
+        eventually(lambda: one.events(NotificationDeadLettered), "it is given up", 10)
+        secret.write_text(URLS["pager"])
+        time.sleep(1)
+        one.step(60, fire=[alert("b", rule="other")])
+        eventually(lambda: one.events(NotificationDelivered), "it is told", 10)
+    finally:
+        ended.set()
+        thread.join(30)
+    assert [request.body["routing_key"] for request in one.providers.to(PAGERDUTY)] == [revoked, ROUTING_KEY]
 
 
 def test_a_lane_that_somebody_else_works_on_is_left_alone(office: Hire):

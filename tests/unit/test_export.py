@@ -427,6 +427,35 @@ def test_a_script_asks_before_each_step(
     assert ("step 3 of 3: watch a day" in said) == (calls == 2 and arguments[0] == "apply")
 
 
+@pytest.mark.parametrize(
+    ("lines", "given", "code", "calls"),
+    [
+        (("# empty the data directory", kubectl()), "y\n", 0, 1),
+        (("# empty the data directory", kubectl()), "n\n", 5, 0),
+        ((kubectl(), "# empty the data directory", kubectl()), "", 5, 1),
+        ((kubectl(), "# empty the data directory"), "", 0, 1),
+    ],
+)
+def test_a_script_asks_for_work_by_hand_before_a_command(
+    tmp_path: Path, lines: tuple[str, ...], given: str, code: int, calls: int
+) -> None:
+    for change, action in ((made("scale_in", lines), "apply"), (made("scale_in", (kubectl(),), lines), "revert")):
+        found, called, said = answered(tmp_path, change, "kubectl", given, action)
+        assert (found, called) == (code, calls)
+        assert ("By hand: empty the data directory\n  before: it is done" in said) == (lines[-1] == kubectl())
+        if code == 5:
+            assert answered(tmp_path, change, "kubectl", "", action, "--yes")[0] == 0
+
+
+def test_a_script_asks_for_a_step_without_commands_before_the_next_one(tmp_path: Path) -> None:
+    change = planned(("fence pg-1", (), ()), ("scale", (), (kubectl(),)), ("look", (), ()))
+    assert answered(tmp_path, change, "kubectl", "", "apply")[:2] == (5, 0)
+    code, called, said = answered(tmp_path, change, "kubectl", "y\n", "apply")
+    assert (code, called) == (0, 1)
+    assert said.startswith("step 1 of 3: fence pg-1\n  before: it is done\n")
+    assert said.endswith("step 3 of 3: look\n")
+
+
 def test_a_plan_without_conditions_asks_nothing(tmp_path: Path) -> None:
     change = planned(("scale", (), (kubectl(),)))
     assert "before()" not in export(change, "kubectl").text

@@ -42,7 +42,7 @@ _CARRIERS = {
 }
 _SHARE = ".utilization"
 _FRACTION = 2**40
-_LARGEST = 1e15
+_LARGEST = 1e18
 """Beyond this a number is no measurement, and sums of it would overflow."""
 _STEP = ["source", "ts", "role"]
 

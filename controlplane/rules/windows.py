@@ -1,7 +1,8 @@
 """Sums, means and straight lines over the time before each step, the same to the last digit however they are reached.
 
 Values are added as integers of 128 bits: a sum of floats depends on where it began, and a decision must not depend on
-how long the window is that it is made in.
+how long the window is that it is made in. Running sums of long windows wrap around; their differences are right all the
+same where they fit, which values up to LARGEST see to.
 """
 
 import polars as pl
@@ -18,13 +19,13 @@ LONG_MS = 6 * 3_600_000
 POINTS = 60
 """Most samples of a series that a straight line is laid through."""
 _FRACTION = 2**30
-_LARGEST = 1e15
-"""Beyond this a value is no measurement, and sums of it would overflow."""
+LARGEST = 1e18
+"""Means and lines leave out what is beyond this, an exabyte in bytes: what is multiplied for a line might overflow."""
 
 
 def usable(rows: pl.DataFrame) -> pl.DataFrame:
-    """Rows with a finite, plausible value, in the order of series and time."""
-    return rows.filter(pl.col("value").is_finite(), pl.col("value").abs() <= _LARGEST).sort(*SERIES, "ts")
+    """Rows with a finite value, in the order of series and time."""
+    return rows.filter(pl.col("value").is_finite()).sort(*SERIES, "ts")
 
 
 def means(rows: pl.DataFrame, steps: pl.DataFrame, span_ms: int, step_ms: int) -> pl.DataFrame:
@@ -33,6 +34,7 @@ def means(rows: pl.DataFrame, steps: pl.DataFrame, span_ms: int, step_ms: int) -
     `rows` as `usable` gives them, `steps` has source and ts. Series that are not measured over half of the span are
     left out.
     """
+    rows = _summable(rows)
     at = rows.join(steps, on=["source", "ts"], how="semi")
     if span_ms <= LONG_MS:
         return _means(rows, at.select(*SERIES, "ts"), span_ms, 0.5, step_ms)
@@ -54,7 +56,7 @@ def means(rows: pl.DataFrame, steps: pl.DataFrame, span_ms: int, step_ms: int) -
 
 def means_until(rows: pl.DataFrame, ends: pl.DataFrame, span_ms: int) -> pl.DataFrame:
     """ROWS: the mean over (end - span, end] of every series in `ends` (source, labels, ts) that has a sample in it."""
-    return _means(rows, ends, span_ms, 0, 0)
+    return _means(_summable(rows), ends, span_ms, 0, 0)
 
 
 def _means(rows: pl.DataFrame, ends: pl.DataFrame, span_ms: int, measured: float, each_ms: int) -> pl.DataFrame:
@@ -68,6 +70,7 @@ def slopes(rows: pl.DataFrame, steps: pl.DataFrame, span_ms: int, step_ms: int) 
 
     At most POINTS samples of a series are used, whole multiples of their distance apart.
     """
+    rows = _summable(rows)
     every = max(1, span_ms // step_ms // POINTS) * step_ms
     at = rows.join(steps, on=["source", "ts"], how="semi")
     thin = _fixed(rows.filter(pl.col("ts") % every == 0)).with_columns(
@@ -96,6 +99,10 @@ def last_rows(rows: pl.DataFrame, keys: list[str], steps: pl.DataFrame, count: i
     first = pl.max_horizontal(pl.col("last") - (count - 1), pl.lit(0, pl.Int64))
     each = found.select(*keys, "step", pl.int_ranges(first, pl.col("last") + 1).alias("number")).explode("number")
     return numbered.join(each, on=[*keys, "number"]).drop("number").filter(pl.col("ts") > pl.col("step") - span_ms)
+
+
+def _summable(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.filter(pl.col("value").abs() <= LARGEST)
 
 
 def _fixed(rows: pl.DataFrame) -> pl.DataFrame:

@@ -117,6 +117,16 @@ UTILIZATION = signal("utilization", of=["kafka.message.rate", "system.filesystem
         pytest.param([({"host": "k1"}, "6")], [{**BROKER, "platform": "other"}], None, id="another platform"),
         pytest.param([({"host": "k1"}, "nan")], [BROKER], None, id="not a number"),
         pytest.param([({"host": "k1"}, "inf")], [BROKER], None, id="infinite"),
+        *(
+            pytest.param(
+                [({"host": "k1"}, load)],
+                [{**BROKER, "limits": {"kafka.message.rate": limit}}],
+                float(load) / limit,
+                id=f"{load} of {limit:g}",
+            )
+            for limit in (1e15, 1e18, 1e24)
+            for load in ("8.5e14", "1e15", "1.0001e15", "1e18", "1.01e18", "1e24", "1.01e24")
+        ),
     ],
 )
 def test_utilization(rows: list[tuple[dict[str, str], str]], inventory: list[Any], expected: float | None) -> None:
@@ -169,6 +179,10 @@ TIME_TO_LIMIT = signal("time_to_limit", of="a.usage", limit="a.limit", over="10m
         pytest.param("99 " + line(range(1, 11)), "20", 600.0, id="what is older than the window doesn't count"),
         # Least squares through 0, 10, 5, 15, 10: slope 2.5 a minute.
         pytest.param("0 10 5 15 10", "35", 600.0, id="a line through what goes up and down"),
+        pytest.param("1.10e15 1.11e15 1.12e15 1.13e15 1.14e15", "1.2e15", 360.0, id="above a petabyte"),
+        pytest.param("9.6e14 9.7e14 9.8e14 9.9e14 1e15", "1e15", 0.0, id="at one"),
+        pytest.param("9.6e17 9.7e17 9.8e17 9.9e17 1e18", "1.2e18", 1200.0, id="an exabyte"),
+        pytest.param("9.7e17 9.8e17 9.9e17 1e18 1.01e18", "1.2e18", None, id="above an exabyte"),
     ],
 )
 def test_time_to_limit(usage: str, limit: str, expected: float | None) -> None:
@@ -177,6 +191,16 @@ def test_time_to_limit(usage: str, limit: str, expected: float | None) -> None:
     (found,) = [*values(TIME_TO_LIMIT, window).values()] or [{}]
     value = found.get(steps)
     assert value == (None if expected is None else pytest.approx(expected, rel=1e-9))
+
+
+def test_a_line_is_right_where_the_sums_before_it_went_round() -> None:
+    steps, now = 7_000, 29_000_000
+    usage = line([1e18 - 1e12 * n for n in range(steps)][::-1])
+    window = given_(
+        ("s", "a.usage", {}, usage), ("s", "a.limit", {}, line([1e18 + 1e13] * steps)), start=now - steps + 1
+    )
+    assert sum(n * 2**30 * 10**18 for n in range(now - steps, now)) > 2**127
+    assert last(values(TIME_TO_LIMIT, window)) == pytest.approx(600.0, rel=1e-9)
 
 
 def test_time_to_limit_goes_by_equal_labels() -> None:
@@ -203,6 +227,8 @@ DRAIN = signal("time_to_drain", over="10m")
         ("100 100 100 100 100", math.inf),
         ("100 200 300 400 500", math.inf),
         ("500 400 nan 200 100", 60.0),
+        ("5e15 4e15 3e15 2e15 1e15", 60.0),
+        ("1e15 2e15 3e15 4e15 5e15", math.inf),
     ],
 )
 def test_time_to_drain(lag: str, expected: float | None) -> None:
@@ -280,6 +306,15 @@ def test_baseline_ratio_with_rollups(then: str, expected: float | None) -> None:
     found = of_now.get(WEEK + 20)
     assert found == (None if expected is None else pytest.approx(expected, rel=1e-9))
     assert all(after < 10 * MINUTE and until >= 20 * MINUTE for after, until in asked if after < WEEK * MINUTE // 2)
+
+
+@pytest.mark.parametrize(("then", "now", "known"), [("1e15", "1.5e16", True), ("1e18", "1e18", True),
+                                                     ("1e18", "1.1e18", False), ("1.1e18", "1e18", False)])  # fmt: skip
+def test_baseline_ratio_of_large_values(then: str, now: str, *, known: bool) -> None:
+    earlier = given_(("s", "a.rate", {}, " ".join([then] * 20)))
+    window = given_(("s", "a.rate", {}, " ".join([now] * 10)), start=WEEK + 11)
+    found = last(values(BASELINE, window, past=Past(_reading(earlier))))
+    assert found == (float(now) / float(then) if known else None)
 
 
 @pytest.mark.parametrize(("minutes", "known"), [(4, False), (5, True)])
@@ -517,7 +552,7 @@ def _assert_unmoved(what: Signal, whole: Samples, begins: Mapping[tuple[str, str
     assert _derived(what, window, past, step).sort(order).rows() == expected.drop("after").sort(order).rows()
 
 
-NUMBERS = st.floats(-1e6, 1e6, allow_nan=False) | st.sampled_from([0.1, 1.0, 1e-9, 1e14])
+NUMBERS = st.floats(-1e6, 1e6, allow_nan=False) | st.sampled_from([0.1, 1.0, 1e-9, 1e14, 1e18, 1e19, 1e300])
 WORDS = NUMBERS.map(repr) | st.sampled_from(["_", "nan", "inf", "?"])
 
 

@@ -66,6 +66,8 @@ def at(found: Found, step: int) -> dict[str, float]:
         pytest.param("abc", "nan", {}, id="not a number"),
         pytest.param("abc", "inf", {}, id="infinite"),
         pytest.param("abc", "1e300", {}, id="no measurement"),
+        pytest.param("ab", "1e18", {"a": 2e18, "b": 2e18}, id="as much as is added up"),
+        pytest.param("ab", "1.1e18", {}, id="more than is added up"),
         pytest.param("", "0.5", {}, id="a zone without members"),
     ],
 )

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from controlplane.model.errors import InvalidInput, Place, Problem
 from controlplane.model.labels import printable
 from controlplane.model.oncall import Person
+from controlplane.oncall.recurrence import unbounded, unbounded_zone
 from controlplane.oncall.shifts import Shift
 
 if TYPE_CHECKING:
@@ -27,11 +28,6 @@ SHIFTS = 50_000
 SECONDS = 5.0
 """How long the entries may take to be worked out."""
 PROBLEMS = 20
-_OLDEST = 1990
-_ITERATIONS = 200_000
-"""Of one rule from its start on; a rule that never matches is tried that often."""
-_SPARSE = ("BYMONTHDAY", "BYYEARDAY", "BYWEEKNO", "BYSETPOS", "BYEASTER")
-_FREQUENT = {"HOURLY": 24, "DAILY": 1, "WEEKLY": 1, "MONTHLY": 1, "YEARLY": 1}
 _SEPARATORS = re.compile(r"\s*[,;/&+|]\s*|\s+[-–—]\s+|\s+and\s+")
 _MAIL = re.compile(r"mailto:", re.IGNORECASE)
 
@@ -99,6 +95,8 @@ def _parsed(data: bytes, name: str) -> "icalendar.Calendar":
     if len(data) > MAX_BYTES:
         raise _refused(name, f"it is larger than {MAX_BYTES // 1_000_000} MB", "Leave out entries that are over")
     try:
+        if (why := unbounded_zone(data)) is not None:
+            raise _refused(name, *why)
         found = icalendar.Calendar.from_ical(data)
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
         said = printable(str(error), 200)
@@ -129,7 +127,8 @@ def _shifts(
 
     unknown_zone = ""
     for event in events:
-        _check(event, end)
+        if (why := unbounded(event, end)) is not None:
+            raise _Unusable(*why)
         zone_name = str(event["DTSTART"].params.get("TZID", ""))
         start = event["DTSTART"].dt
         if zone_name and isinstance(start, datetime) and start.tzinfo is None:
@@ -159,27 +158,6 @@ def _shifts(
         remedy = "Correct the entry, or add what it says to names of a person"
         raise _Unusable(f"the entry {nobody!r} names nobody of notify.people", remedy, found)
     yield from found
-
-
-def _check(event: Any, end: datetime) -> None:
-    """Refuse what would take for ever to be worked out."""
-    start = event["DTSTART"].dt
-    if start.year < _OLDEST and "RRULE" in event:
-        raise _Unusable(f"an entry recurs since before {_OLDEST}", "Let it begin later")
-    rules = event.get("RRULE", [])
-    for rule in rules if isinstance(rules, list) else [rules]:
-        frequency = str((rule.get("FREQ") or ["?"])[0]).upper()
-        times = _FREQUENT.get(frequency)
-        if times is None:
-            raise _Unusable(f"an entry recurs {printable(frequency, 20)}", "Use HOURLY to YEARLY")
-        if frequency in {"HOURLY", "DAILY", "WEEKLY"} and any(key in rule for key in _SPARSE):
-            raise _Unusable(f"an entry recurs {frequency} on some days of months or years", "Use MONTHLY or YEARLY")
-        for key in ("BYHOUR", "BYMINUTE", "BYSECOND"):
-            given = rule.get(key, [])
-            times *= max(1, len(given) if isinstance(given, list) else 1)
-        days = max(1, (end.date() - (start.date() if isinstance(start, datetime) else start)).days)
-        if days * times > _ITERATIONS:
-            raise _Unusable("an entry recurs too often", "Let it begin later, or recur daily or weekly")
 
 
 def _instant(at: date, zone: ZoneInfo) -> datetime:

@@ -245,6 +245,16 @@ GOOD = "DTSTART:20260325T090000Z\nDTEND:20260326T090000Z\nSUMMARY:jon"
             + ",".join(map(str, range(60))) + ";BYSECOND=" + ",".join(map(str, range(60))),
             "an entry recurs too often",
         ),
+        (GOOD + "\nRRULE:FREQ=DAILY;INTERVAL=0", "an entry recurs DAILY with an INTERVAL of 0"),
+        (GOOD + "\nRRULE:FREQ=HOURLY;INTERVAL=0", "with an INTERVAL of 0"),
+        (GOOD + "\nRRULE:FREQ=YEARLY;INTERVAL=0;COUNT=2", "with an INTERVAL of 0"),
+        (GOOD + "\nRRULE:FREQ=WEEKLY;INTERVAL=-1", "with an INTERVAL of -1"),
+        (GOOD + "\nRRULE:FREQ=DAILY;INTERVAL=1;INTERVAL=0", "with an INTERVAL of 0"),
+        (GOOD + "\nRRULE:FREQ=HOURLY;BYMONTH=13", "in a month that isn't there"),
+        (GOOD + "\nRRULE:FREQ=DAILY;BYMONTH=0", "in a month that isn't there"),
+        (GOOD + "\nRRULE:FREQ=HOURLY;INTERVAL=168;BYDAY=TH;BYMINUTE=0,30", "an entry recurs too often"),
+        (GOOD + "\nRRULE:FREQ=MONTHLY;BYDAY=MO;BYSETPOS=6,7,8,9,10,11", "at more than 5 positions"),
+        (GOOD + "".join(f"\nRRULE:FREQ=YEARLY;BYMONTHDAY={30 + n}" for n in range(5)), "5 rules by which it recurs"),
         ("DTSTART;TZID=Nowhere/Land:20260325T090000\nDTEND;TZID=Nowhere/Land:20260325T100000\nSUMMARY:mira", "Nowhere"),
     ],
 )  # fmt: skip
@@ -276,6 +286,64 @@ def test_what_is_no_calendar_is_refused_as_a_whole(data: bytes, says: str) -> No
     assert says in str(error.value)
     assert "oncall.ics" in str(error.value)
     assert error.value.problems[0].remedy
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ("FREQ=DAILY;INTERVAL=1;COUNT=2", ["03-25", "03-26"]),
+        ("FREQ=MONTHLY;BYDAY=WE;BYSETPOS=1,2,3,4,-1", ["03-25", "04-01", "04-08", "04-15"]),
+        ("FREQ=YEARLY;BYMONTH=1,3,12;BYMONTHDAY=25", ["03-25"]),
+        ("FREQ=MONTHLY;BYMONTH=2;BYMONTHDAY=30", ["03-25"]),  # its first one is on in any case
+        ("FREQ=YEARLY;BYDAY=MO;BYSETPOS=60", ["03-25"]),
+        ("FREQ=DAILY;INTERVAL=7;BYDAY=TH", ["03-25"]),
+    ],
+)
+def test_what_recurs_within_bounds_is_worked_out_although_it_may_never_match(rule: str, expected: list[str]) -> None:
+    data = ics(f"DTSTART:20260325T090000Z\nDTEND:20260325T100000Z\nSUMMARY:mira\nRRULE:{rule}")
+    assert [since[:5] for _, since, _ in shifts(data)] == expected
+
+
+def _zone(rule: str, name: str) -> str:
+    part = "DTSTART:20000326T020000\nTZOFFSETFROM:+0100\nTZOFFSETTO:+0200"
+    of = f"BEGIN:DAYLIGHT\n{part}\nRRULE:{rule}\nEND:DAYLIGHT"
+    return f"BEGIN:VTIMEZONE\nTZID:{name}\n{of}\nEND:VTIMEZONE".replace("\n", "\r\n")
+
+
+IN_ZONE = "DTSTART;TZID=Own/Land:20260401T090000\nDTEND;TZID=Own/Land:20260401T100000\nSUMMARY:mira"
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "FREQ=YEARLY;BYMONTH=3;BYDAY=-1SU",
+        "FREQ=YEARLY;WKST=MO;INTERVAL=1;BYMONTH=3;BYDAY=SU;BYSETPOS=-1",
+        "FREQ=YEARLY;BYMINUTE=0;BYHOUR=2;BYDAY=-1SU;BYMONTH=3;UNTIL=20300101T000000Z",
+        "FREQ=YEARLY;BYMONTH=3;BYDAY=SU;BYMONTHDAY=25,26,27,28,29,30,31",
+    ],
+)
+def test_a_time_zone_that_the_calendar_defines(rule: str) -> None:
+    name = f"Land/{sum(rule.encode())}"  # the library remembers zones by their names
+    data = ics(IN_ZONE.replace("Own/Land", name), head=_zone(rule, name))
+    assert shifts(data) == [("mira", "04-01T07:00", "04-01T08:00")]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        *("FREQ=YEARLY;INTERVAL=0", "FREQ=YEAR\n LY;INTER\n VAL=0", "freq=yearly;interval=0", "FREQ=SECONDLY"),
+        *("FREQ=MINUTELY;COUNT=5", "FREQ=YEARLY;BYHOUR=1,2"),
+    ],
+)
+def test_a_time_zone_that_never_ends_is_refused(rule: str) -> None:
+    with pytest.raises(InvalidInput, match="the clocks of a time zone"):
+        read_calendar(ics(IN_ZONE, head=_zone(rule, "Endless/Land")), "oncall.ics", PEOPLE, "UTC", BEGIN, END)
+
+
+def test_time_zones_are_bounded() -> None:
+    zones = "\r\n".join(_zone("FREQ=YEARLY", f"Land/{number}") for number in range(101))
+    with pytest.raises(InvalidInput, match="too many time zones"):
+        read_calendar(ics(GOOD, head=zones), "oncall.ics", PEOPLE, "UTC", BEGIN, END)
 
 
 def test_a_calendar_that_takes_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ def test_only_the_person_sees_it(providers: Providers) -> None:
     assert asked.body == {
         "response_type": "ephemeral",
         "replace_original": False,
-        "text": "Taken before by &lt;!channel&gt; &amp; &lt;@U1&gt; ＠here.",
+        "text": "Taken before by &lt;!channel&gt; &amp; &lt;＠U1&gt; ＠here.",
     }
     assert "authorization" not in asked.headers
 

@@ -217,11 +217,11 @@ def _line(cluster: Cluster, p: Brokers, change: int, prices: PriceBook) -> CostL
         return free_line("No broker is added or taken away")
     named = Counter(broker.price for broker in cluster.resources if broker.price)
     usual = min(named, key=lambda name: (-named[name], name)) if named else None
-    price = prices.get(p.price or usual)
-    if change < 0 and price is not None and price.unit == "USD":
+    price = p.price or usual
+    if change < 0 and prices.once(price):
         return free_line(f"{many(-change, 'server')} free for something else", "bought once, so nothing is saved")
     item = f"Kafka {'broker' if abs(change) == 1 else 'brokers'}"
-    return prices.line(p.price or usual, Decimal(change), item=item, units=THINGS)
+    return prices.line(price, Decimal(change), item=item, units=THINGS)
 
 
 def _do_nothing(cluster: Cluster) -> str:

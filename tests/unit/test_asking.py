@@ -185,14 +185,14 @@ def test_who_waits_at_late_steps_is_asked_at_the_first_that_is_new() -> None:
 def test_two_reasons_at_one_step_are_two_events() -> None:
     placed: Any = SimpleNamespace(id="grow", rule=None, platform="catalyst")
     policy: Any = SimpleNamespace(advisers={"catalyst-disk-usage": [placed]}, prices={})
-    adviser = Adviser(policy, Inventory(), lambda *_: Samples.empty(), {}, {})
+    adviser: Any = Adviser(policy, Inventory(), lambda *_: Samples.empty(), {}, {})
     ids = set()
     for reason in ("no samples", "half of them are missing", "no samples"):
 
         def refuse(*_: Any, said: str = reason) -> Any:
             raise AdviceError(said)
 
-        adviser._advise = refuse  # type: ignore[method-assign]
+        adviser._advise = refuse
         (draft,) = adviser.propose(facts("a000"), FULL)
         assert isinstance(draft.payload, AdviceFailed)
         ids.add(draft.id)

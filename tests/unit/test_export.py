@@ -231,7 +231,9 @@ def test_a_playbook_of_expired_advice_ends_before_its_first_step(seconds: int, e
     assert [play["tags"] for play in plays] == [["apply"], ["apply"], ["never", "revert"]]
     (task,) = plays[0]["tasks"]
     assert "has expired" in task["ansible.builtin.fail"]["msg"]
-    form, limit = re.fullmatch(r"now\(utc=true, fmt='(.+)'\) >= '(.+)'", task["when"]).groups()  # type: ignore[union-attr]
+    when = re.fullmatch(r"now\(utc=true, fmt='(.+)'\) >= '(.+)'", task["when"])
+    assert when is not None
+    form, limit = when.groups()
     assert ((SSH.expires_at - timedelta(seconds=seconds)).strftime(form) >= limit) == ends
 
 
